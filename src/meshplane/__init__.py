@@ -1,0 +1,3 @@
+"""Meshplane: the control plane of a data mesh."""
+
+__version__ = "0.1.0"

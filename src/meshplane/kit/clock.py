@@ -1,0 +1,52 @@
+"""The one clock. Whatever needs the time takes a `Clock`, so that tests can set it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        ...
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        return datetime.now(UTC)
+
+
+class FixedClock:
+    """A clock that stands still until it is moved; for tests."""
+
+    def __init__(self, instant: datetime) -> None:
+        self._instant = instant
+
+    def now(self) -> datetime:
+        """The instant it was set to."""
+        return self._instant
+
+    def advance(self, seconds: float) -> None:
+        """Moves it forward by that many seconds."""
+        self._instant += timedelta(seconds=seconds)
+
+
+def to_text(instant: datetime) -> str:
+    """An instant as RFC 3339 text in UTC with microseconds: it sorts as text as it does in time."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_text(text: str) -> datetime:
+    """The instant that RFC 3339 text names.
+
+    Raises:
+        ValueError: the text is not one, or it has no time zone.
+    """
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("the instant has no time zone")
+    return instant.astimezone(UTC)
