@@ -1,0 +1,1 @@
+"""Adapters of the platform's ports that need nothing but this machine."""

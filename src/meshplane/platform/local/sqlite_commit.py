@@ -1,0 +1,129 @@
+"""Group commit: units of work that arrive together share one transaction and one fsync.
+
+The statements of a group run on the event loop's own thread, each in a few microseconds, because
+handing every one to another thread would cost more in waits for the interpreter lock than the
+statements take. Only COMMIT, which waits for the disk, runs in a thread; while it does, requests go
+on and the next group gathers.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from meshplane.kit.errors import MeshplaneError, Unavailable
+from meshplane.platform.local.sqlite_write import Applier, Batch
+
+LOCK_WAIT_SECONDS = 5.0
+_LOCK_RETRY_SECONDS = 0.002
+_MOST_IN_A_GROUP = 256
+
+_Waiting = tuple[Batch, "asyncio.Future[None]"]
+
+
+class GroupCommit:
+    """Commits batches in the order in which they came.
+
+    Args:
+        connection: the one that writes; nothing else uses it.
+        applier: of that connection.
+        now: the present in epoch seconds.
+        on_events: called after a commit that stored events.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        applier: Applier,
+        now: Callable[[], int],
+        on_events: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._applier = applier
+        self._now = now
+        self._on_events = on_events
+        self._waiting: list[_Waiting] = []
+        self._worker: asyncio.Task[None] | None = None
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-commit")
+
+    async def commit(self, batch: Batch) -> None:
+        """Returns when the batch is on disk; raises what kept it from being written."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((batch, done))
+        if self._worker is None or self._worker.done():
+            self._worker = loop.create_task(self._work())
+        await done
+
+    async def close(self) -> None:
+        """Commits what waits, and ends."""
+        if self._worker is not None:
+            await self._worker
+        self._disk.shutdown()
+        self._connection.close()
+
+    async def _work(self) -> None:
+        while self._waiting:
+            group, self._waiting = (
+                self._waiting[:_MOST_IN_A_GROUP],
+                self._waiting[_MOST_IN_A_GROUP:],
+            )
+            try:
+                await self._begin()
+                written = self._apply(group)
+                await asyncio.get_running_loop().run_in_executor(
+                    self._disk, self._connection.execute, "COMMIT"
+                )
+            except (sqlite3.Error, MeshplaneError) as error:
+                self._fail(group, error)
+                continue
+            for _, done in written:
+                if not done.done():
+                    done.set_result(None)
+            if any(batch.events for batch, _ in written):
+                self._on_events()
+
+    async def _begin(self) -> None:
+        deadline = time.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                # Another process of this home is committing. Waiting here must not stop the loop.
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_LOCK_RETRY_SECONDS)
+
+    def _apply(self, group: list[_Waiting]) -> list[_Waiting]:
+        """Applies each batch under a savepoint of its own; those that were written."""
+        written = []
+        head = self._applier.head()
+        now = self._now()
+        for batch, done in group:
+            self._connection.execute("SAVEPOINT work")
+            try:
+                head = self._applier.apply(batch, head, now)
+            except MeshplaneError as error:
+                self._connection.execute("ROLLBACK TO work")
+                if not done.done():
+                    done.set_exception(error)
+            else:
+                written.append((batch, done))
+            self._connection.execute("RELEASE work")
+        return written
+
+    def _fail(self, group: list[_Waiting], error: Exception) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        for _, done in group:
+            if not done.done():
+                refusal = Unavailable(
+                    "STORE_UNAVAILABLE",
+                    "The store could not write (disk full, failing, or locked by another process). "
+                    "Nothing of this request was kept: try again.",
+                )
+                refusal.__cause__ = error
+                done.set_exception(refusal)

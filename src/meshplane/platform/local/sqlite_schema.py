@@ -1,0 +1,101 @@
+"""How declared tables lie in SQLite.
+
+Each declared table is one SQLite table: key columns `pk` and `sk`, `version`, the item as JSON in
+`body`, `expires`, and two columns per index. The columns have no affinity, so that text stays text
+and numbers stay numbers, and text compares by its bytes, as DynamoDB's does. A table with full text
+has an FTS5 table beside it, written in the same transaction.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+
+from meshplane.kit.errors import Unavailable
+from meshplane.platform.tables import Index, Table
+
+FORMAT = 1
+"""The layout's number. A home written by a newer layout is refused, never guessed at."""
+
+SYSTEM_TABLES = """
+CREATE TABLE IF NOT EXISTS Outbox (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
+    source TEXT NOT NULL, entity TEXT NOT NULL, time TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS AuditTrail (
+    sequence INTEGER PRIMARY KEY, body BLOB NOT NULL, hash TEXT NOT NULL);
+"""
+
+
+def index_columns(index: Index) -> tuple[str, ...]:
+    """The columns that hold an index's keys."""
+    names = (f"{index.name}_pk", f"{index.name}_sk")
+    return names if index.sort else names[:1]
+
+
+def columns_of(table: Table) -> list[str]:
+    """All columns of a table, in order."""
+    columns = ["pk", "sk", "version", "body", "expires"]
+    for index in table.indexes:
+        columns += index_columns(index)
+    return columns
+
+
+def statements(table: Table) -> Iterable[str]:
+    """The statements that create a table, its indexes and its full text, if they are not there."""
+    columns = ", ".join(columns_of(table)[2:])
+    # FTS5 finds its rows by rowid, so a searchable table must keep one.
+    tail = "" if table.search else " WITHOUT ROWID"
+    yield (
+        f'CREATE TABLE IF NOT EXISTS "{table.name}" '
+        f"(pk NOT NULL, sk NOT NULL, {columns}, PRIMARY KEY (pk, sk)){tail}"
+    )
+    for index in table.indexes:
+        keys = ", ".join((*index_columns(index), "pk", "sk"))
+        yield (
+            f'CREATE INDEX IF NOT EXISTS "{table.name}_{index.name}" ON "{table.name}" ({keys}) '
+            f"WHERE {index_columns(index)[0]} IS NOT NULL"
+        )
+    if table.expires:
+        yield (
+            f'CREATE INDEX IF NOT EXISTS "{table.name}_expires" ON "{table.name}" (expires) '
+            "WHERE expires IS NOT NULL"
+        )
+    if table.search:
+        fields = ", ".join(f"f{number}" for number in range(len(table.search)))
+        yield (
+            f'CREATE VIRTUAL TABLE IF NOT EXISTS "{table.name}_search" USING fts5({fields}, '
+            "tokenize = 'porter unicode61 remove_diacritics 2')"
+        )
+
+
+def create(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
+    """Brings a database to the present layout.
+
+    Raises:
+        Unavailable: HOME_TOO_NEW, a newer Meshplane wrote this home.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found > FORMAT:
+            raise Unavailable(
+                "HOME_TOO_NEW",
+                f"The home folder has layout {found}, this Meshplane knows {FORMAT}: upgrade it.",
+            )
+        for statement in SYSTEM_TABLES.split(";"):
+            connection.execute(statement)
+        for table in tables:
+            for statement in statements(table):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection in WAL mode whose commits are on disk when they return."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection

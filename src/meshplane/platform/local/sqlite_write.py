@@ -1,0 +1,203 @@
+"""What a unit of work collected, and how it is applied inside SQLite's transaction."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import orjson
+
+from meshplane.kit import hash_chain
+from meshplane.kit.errors import MeshplaneError, Stale
+from meshplane.platform.events import NewEvent
+from meshplane.platform.local.sqlite_schema import columns_of
+from meshplane.platform.store import ABSENT
+from meshplane.platform.tables import Item, KeyValue, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A put (`item` is set) or a delete, with its condition."""
+
+    table: Table
+    partition: KeyValue
+    sort: KeyValue
+    item: Item | None
+    expected: int | None
+    otherwise: MeshplaneError | None
+
+
+@dataclass(slots=True)
+class Batch:
+    """All that one unit of work will write."""
+
+    writes: list[Write] = field(default_factory=list)
+    events: list[NewEvent] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.writes or self.events or self.records)
+
+
+@dataclass(slots=True)
+class ChainHead:
+    """The last record of the audit chain."""
+
+    sequence: int
+    hash: str
+
+
+class Applier:
+    """Applies batches to one connection, inside a transaction that its caller opened."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, new_id: Callable[[str], str], now: Callable[[], str]
+    ) -> None:
+        self._connection = connection
+        self._new_id = new_id
+        self._now = now
+
+    def head(self) -> ChainHead:
+        """The chain's head as this transaction sees it."""
+        row = self._connection.execute(
+            "SELECT sequence, hash FROM AuditTrail ORDER BY sequence DESC LIMIT 1"
+        ).fetchone()
+        return ChainHead(*row) if row else ChainHead(0, hash_chain.GENESIS)
+
+    def apply(self, batch: Batch, head: ChainHead, now_epoch_seconds: int) -> ChainHead:
+        """Writes one batch; the new head of the chain.
+
+        Raises:
+            MeshplaneError: a condition did not hold. The caller rolls back to its savepoint.
+        """
+        for write in batch.writes:
+            if not self._write(write, now_epoch_seconds):
+                raise write.otherwise or Stale(
+                    "STALE", "It was changed by someone else meanwhile: read it again and retry."
+                )
+        now = self._now() if batch.events or batch.records else ""
+        for event in batch.events:
+            self._connection.execute(
+                "INSERT INTO Outbox (event_id, type, source, entity, time, detail) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    self._new_id("evt"),
+                    event.type,
+                    event.source,
+                    event.entity,
+                    now,
+                    orjson.dumps(event.detail).decode(),
+                ),
+            )
+        for record in batch.records:
+            sequence = head.sequence + 1
+            body, digest = hash_chain.link({**record, "time": now}, sequence, head.hash)
+            self._connection.execute(
+                "INSERT INTO AuditTrail (sequence, body, hash) VALUES (?, ?, ?)",
+                (sequence, body, digest),
+            )
+            head = ChainHead(sequence, digest)
+        return head
+
+    def _write(self, write: Write, now_epoch_seconds: int) -> bool:
+        if write.item is None:
+            return self._delete(write)
+        if write.expected == ABSENT:
+            self._drop_expired(write, now_epoch_seconds)
+        done = self._put(write, write.item)
+        if done and write.table.search:
+            self._index_text(write, write.item)
+        return done
+
+    def _put(self, write: Write, item: Item) -> bool:
+        table = write.table
+        values = _values(table, item)
+        if write.expected is None or write.expected == ABSENT:
+            insert, on_conflict = _insert_statements(table)
+            statement = insert if write.expected == ABSENT else on_conflict
+            done = self._connection.execute(
+                statement, (write.partition, write.sort, *values)
+            ).rowcount
+        else:
+            done = self._connection.execute(
+                _update_statement(table), (*values, write.partition, write.sort, write.expected)
+            ).rowcount
+        return done == 1
+
+    def _delete(self, write: Write) -> bool:
+        key = (write.partition, write.sort)
+        name = write.table.name
+        if write.table.search:
+            self._connection.execute(
+                f'DELETE FROM "{name}_search" WHERE rowid = '  # noqa: S608 - declared names
+                f'(SELECT rowid FROM "{name}" WHERE pk = ? AND sk = ?)',
+                key,
+            )
+        statement = f'DELETE FROM "{name}" WHERE pk = ? AND sk = ?'  # noqa: S608 - declared names
+        if write.expected is None:
+            self._connection.execute(statement, key)
+            return True
+        done = self._connection.execute(f"{statement} AND version = ?", (*key, write.expected))
+        return done.rowcount == 1
+
+    def _drop_expired(self, write: Write, now_epoch_seconds: int) -> None:
+        # An ended item does not count as being there, even if it has not been swept yet.
+        if write.table.expires:
+            self._connection.execute(
+                f'DELETE FROM "{write.table.name}" '  # noqa: S608 - declared names
+                "WHERE pk = ? AND sk = ? AND expires <= ?",
+                (write.partition, write.sort, now_epoch_seconds),
+            )
+
+    def _index_text(self, write: Write, item: Item) -> None:
+        name, fields = write.table.name, write.table.search
+        rowid = self._connection.execute(
+            f'SELECT rowid FROM "{name}" WHERE pk = ? AND sk = ?',  # noqa: S608 - declared names
+            (write.partition, write.sort),
+        ).fetchone()[0]
+        columns = ", ".join(f"f{number}" for number in range(len(fields)))
+        marks = ", ".join("?" for _ in fields)
+        self._connection.execute(
+            f'INSERT OR REPLACE INTO "{name}_search" '  # noqa: S608 - declared names
+            f"(rowid, {columns}) VALUES (?, {marks})",
+            (rowid, *(_text(item.get(field)) for field in fields)),
+        )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(_text(part) for part in value)
+    return "" if value is None else str(value)
+
+
+def _values(table: Table, item: Item) -> list[Any]:
+    values: list[Any] = [orjson.dumps(item), item.get(table.expires) if table.expires else None]
+    for index in table.indexes:
+        values.append(item.get(index.partition))
+        if index.sort:
+            values.append(item.get(index.sort))
+    return values
+
+
+@cache
+def _insert_statements(table: Table) -> tuple[str, str]:
+    """An insert that yields to what is there, and one that replaces it."""
+    columns = [name for name in columns_of(table) if name != "version"]
+    marks = ", ".join("?" for _ in columns)
+    insert = (
+        f'INSERT INTO "{table.name}" ({", ".join(columns)}, version) '  # noqa: S608 - declared
+        f"VALUES ({marks}, 1) ON CONFLICT (pk, sk) DO "
+    )
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns[2:])
+    return f"{insert}NOTHING", f"{insert}UPDATE SET version = version + 1, {changes}"
+
+
+@cache
+def _update_statement(table: Table) -> str:
+    columns = [name for name in columns_of(table)[2:] if name != "version"]
+    changes = ", ".join(f"{name} = ?" for name in columns)
+    return (
+        f'UPDATE "{table.name}" SET {changes}, version = version + 1 '  # noqa: S608 - declared
+        "WHERE pk = ? AND sk = ? AND version = ?"
+    )

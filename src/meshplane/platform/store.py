@@ -1,0 +1,126 @@
+"""The port of the store: units of work over tables, the outbox, and the audit chain.
+
+One unit of work is one commit: rows, events and audit records together or not at all. Conditions
+(`expected`) are checked when it commits, as DynamoDB's TransactWriteItems does, so that nothing is
+locked while a use case thinks.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+from meshplane.kit.errors import MeshplaneError
+from meshplane.platform.events import NewEvent, StoredEvent
+from meshplane.platform.tables import KeyValue, Row, RowPage, SortCondition, Table
+
+ABSENT = 0
+"""The `expected` version of an item that must not be there yet."""
+
+
+class UnitOfWork(Protocol):
+    """Reads now, and writes that happen together when `commit` is called, or never."""
+
+    async def get(self, table: Table, partition: KeyValue, sort: KeyValue = "") -> Row | None:
+        """The row with that key; what this unit of work has put itself is seen."""
+        ...
+
+    async def query(
+        self,
+        table: Table,
+        partition: KeyValue,
+        *,
+        index: str | None = None,
+        where: SortCondition | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        descending: bool = False,
+    ) -> RowPage:
+        """A page of the committed rows of one partition of the table or of an index, by sort key.
+
+        Raises:
+            Invalid: CURSOR_INVALID, the cursor is not one that an earlier page of this gave.
+        """
+        ...
+
+    async def search(self, table: Table, words: str, limit: int) -> Sequence[Row]:
+        """The committed rows that hold all the words, or failing that some, best first."""
+        ...
+
+    def put(
+        self,
+        table: Table,
+        item: dict[str, Any],
+        *,
+        expected: int | None = None,
+        otherwise: MeshplaneError | None = None,
+    ) -> None:
+        """Writes an item whole.
+
+        Args:
+            table: where to.
+            item: JSON values, with the key attributes.
+            expected: the version that must be there now (`ABSENT`: none); None: any.
+            otherwise: what `commit` raises when it is not; by default `Stale`.
+        """
+        ...
+
+    def delete(
+        self,
+        table: Table,
+        partition: KeyValue,
+        sort: KeyValue = "",
+        *,
+        expected: int | None = None,
+        otherwise: MeshplaneError | None = None,
+    ) -> None:
+        """Removes an item; arguments as in `put`. Without `expected`, an absent item is fine."""
+        ...
+
+    def emit(self, event: NewEvent) -> None:
+        """Adds an event to the outbox."""
+        ...
+
+    def record(self, record: dict[str, Any]) -> None:
+        """Adds a record to the audit chain; sequence, time and hashes are set at the commit."""
+        ...
+
+    async def commit(self) -> None:
+        """Makes it all durable, and returns only then.
+
+        Raises:
+            MeshplaneError: the `otherwise` of the first condition that did not hold. Nothing of
+                this unit of work was written.
+            Unavailable: STORE_UNAVAILABLE, the disk is full or failing. Nothing was written.
+        """
+        ...
+
+
+class Store(Protocol):
+    """Opens units of work, and reads the two logs that they write."""
+
+    def begin(self) -> UnitOfWork:
+        """A new unit of work."""
+        ...
+
+    async def events_after(self, sequence: int, limit: int) -> Sequence[StoredEvent]:
+        """Stored events from just after that place in the outbox, oldest first."""
+        ...
+
+    async def wait_for_events(self, after: int, timeout_seconds: float) -> None:
+        """Returns when the outbox may have grown past `after`, or after the timeout."""
+        ...
+
+    async def audit_after(self, sequence: int, limit: int) -> Sequence[tuple[int, bytes, str]]:
+        """(sequence, canonical bytes, hash) of audit records after that one, oldest first."""
+        ...
+
+    def audit_lines(self) -> AsyncIterator[tuple[int, bytes, str]]:
+        """All audit records, oldest first, read in pages."""
+        ...
+
+    async def remove_expired(self, limit: int = 500) -> int:
+        """Removes up to `limit` items of each table whose expiry has passed; how many."""
+        ...
+
+    async def close(self) -> None:
+        """Ends after what was begun is committed."""
+        ...
