@@ -163,7 +163,10 @@ class SqliteStore:
             "WHERE sequence > ? ORDER BY sequence LIMIT ?",
             (sequence, limit),
         ).fetchall()
-        return [StoredEvent(*line[:-1], detail=orjson.loads(line[-1])) for line in found]
+        return [
+            StoredEvent(sequence, event_id, kind, source, entity, time, orjson.loads(detail))
+            for sequence, event_id, kind, source, entity, time, detail in found
+        ]
 
     async def wait_for_events(self, after: int, timeout_seconds: float) -> None:
         """See `Store.wait_for_events`."""

@@ -1,0 +1,128 @@
+"""The boundary: runs a use case in one unit of work, and commits it with its audit record."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from meshplane.boundary.actor import Actor
+from meshplane.boundary.call import Call, Judge
+from meshplane.boundary.idempotency import Answer, IdempotencyKey
+from meshplane.kit.clock import Clock
+from meshplane.kit.errors import KeyReused, MeshplaneError, Refused, Unauthenticated
+from meshplane.kit.ids import IdMaker
+from meshplane.platform.store import Store
+
+T = TypeVar("T")
+Work = Callable[[Call], Awaitable[T]]
+
+
+class Boundary:
+    """Opens and commits the unit of work of every operation.
+
+    Args:
+        store: where rows, events and audit records go.
+        judge: decides what is allowed.
+        clock, new_id: the clock and the id maker.
+    """
+
+    def __init__(self, store: Store, judge: Judge, clock: Clock, new_id: IdMaker) -> None:
+        self._store = store
+        self._judge = judge
+        self.clock = clock
+        self._new_id = new_id
+
+    def open(self, operation: str, actor: Actor) -> Call:
+        """A call with a fresh unit of work."""
+        return Call(
+            operation, actor, self._store.begin(), self.clock, self._new_id, self._judge
+        )
+
+    async def read(self, operation: str, actor: Actor, work: Work[T]) -> T:
+        """Runs a use case that changes nothing. A refusal is kept in the audit trail."""
+        call = self.open(operation, actor)
+        try:
+            result = await work(call)
+        except Refused as error:
+            await self._record_failure(call, error)
+            raise
+        self._demand_decision(call)
+        return result
+
+    async def write(self, operation: str, actor: Actor, work: Work[T]) -> T:
+        """Runs a use case and commits what it wrote, with its audit record."""
+        call = self.open(operation, actor)
+        try:
+            result = await work(call)
+            self._demand_decision(call)
+            call.work.record(_audit_record(call, "allowed", None))
+            await call.work.commit()
+        except MeshplaneError as error:
+            await self._record_failure(call, error)
+            raise
+        return result
+
+    async def answer(
+        self, operation: str, actor: Actor, work: Work[Answer], key: IdempotencyKey | None
+    ) -> tuple[Answer, bool]:
+        """As `write`, under an idempotency key; the answer, and whether it is a stored one."""
+        if key is None:
+            return await self.write(operation, actor, work), False
+        stored = await key.find(self._store.begin())
+        if stored is not None:
+            return stored, True
+
+        async def keeping(call: Call) -> Answer:
+            given = await work(call)
+            key.keep(call.work, given, int(self.clock.now().timestamp()))
+            return given
+
+        try:
+            return await self.write(operation, actor, keeping), False
+        except KeyReused:
+            raise
+        except MeshplaneError:
+            # The same request may have won a race against this one; then its answer is ours.
+            stored = await key.find(self._store.begin())
+            if stored is None:
+                raise
+            return stored, True
+
+    async def record_stranger(self, error: Unauthenticated, trace_id: str, path: str) -> None:
+        """Keeps in the audit trail that a request came without a token that holds."""
+        work = self._store.begin()
+        work.record(
+            {
+                "operation": "authenticate",
+                "actor": "unknown",
+                "onBehalfOf": None,
+                "outcome": "refused",
+                "code": error.code,
+                "resource": path[:200],
+                "detail": {},
+                "traceId": trace_id,
+            }
+        )
+        await work.commit()
+
+    def _demand_decision(self, call: Call) -> None:
+        if not call.decided:
+            raise RuntimeError(f"{call.operation} asked for no authorization decision")
+
+    async def _record_failure(self, call: Call, error: MeshplaneError) -> None:
+        """A record of its own: the unit of work that failed is gone with all that it held."""
+        outcome = "refused" if isinstance(error, Refused) else "failed"
+        work = self._store.begin()
+        work.record(_audit_record(call, outcome, error.code))
+        await work.commit()
+
+
+def _audit_record(call: Call, outcome: str, code: str | None) -> dict[str, Any]:
+    return {
+        "operation": call.operation,
+        "actor": call.actor.name,
+        "onBehalfOf": call.actor.on_behalf_of,
+        "outcome": outcome,
+        "code": code,
+        "resource": call.resource,
+        "detail": call.detail,
+        "traceId": call.actor.trace_id,
+    }

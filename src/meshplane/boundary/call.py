@@ -1,0 +1,101 @@
+"""A call: one operation by one actor in one unit of work."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from meshplane.boundary.actor import Actor
+from meshplane.kit.clock import Clock, to_text
+from meshplane.kit.errors import Missing, Refused
+from meshplane.kit.ids import IdMaker
+from meshplane.platform.store import UnitOfWork
+from meshplane.policy.engine import Engine
+from meshplane.policy.model import Asker, Membership, Resource
+
+
+class Memberships(Protocol):
+    """Tells which roles an actor holds in a domain and a project."""
+
+    async def of(
+        self, actor: Actor, domain_id: str | None, project_id: str | None
+    ) -> frozenset[Membership]:
+        """The actor's roles in these, by himself or through his groups."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What it takes to decide: the policies, the memberships, and the roles of whole groups.
+
+    Args:
+        engine: decides.
+        memberships: looked up for each decision, never remembered.
+        mesh_roles: the group that holds each role in the mesh, as `{"mesh-admins": "administrator"}`.
+    """
+
+    engine: Engine
+    memberships: Memberships
+    mesh_roles: dict[str, str]
+
+    async def allows(self, actor: Actor, operation: str, resource: Resource) -> bool:
+        """Whether the policies allow it."""
+        held = await self.memberships.of(actor, resource.domain_id, resource.project_id)
+        roles = frozenset(role for group, role in self.mesh_roles.items() if group in actor.groups)
+        groups = frozenset() if actor.is_service else actor.groups
+        asker = Asker(
+            actor.kind, actor.subject, groups, frozenset() if actor.is_service else roles, held
+        )
+        return self.engine.decide(asker, operation, resource).allowed
+
+
+@dataclass(slots=True)
+class Call:
+    """One operation under way.
+
+    Args:
+        operation: its operationId.
+        actor: who asked for it.
+        work: the unit of work that the boundary will commit.
+        clock, new_id: the clock and the id maker.
+        judge: decides what is allowed.
+    """
+
+    operation: str
+    actor: Actor
+    work: UnitOfWork
+    clock: Clock
+    new_id: IdMaker
+    judge: Judge
+    decided: bool = False
+    resource: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def now(self) -> str:
+        """The present, as rows hold it."""
+        return to_text(self.clock.now())
+
+    async def allow(self, resource: Resource, *, hide: Missing | None = None) -> None:
+        """Goes on only if the policies allow this operation on the resource.
+
+        Args:
+            resource: what is asked for.
+            hide: raised in place of a refusal where the caller may not learn that it exists.
+
+        Raises:
+            Refused: FORBIDDEN; the audit trail keeps it.
+        """
+        self.decided = True
+        self.resource = f"{resource.kind}:{resource.id}"
+        if not await self.judge.allows(self.actor, self.operation, resource):
+            raise hide or Refused(
+                "FORBIDDEN",
+                f"You may not do {self.operation} here. Ask an owner of it for a role that may.",
+            )
+
+    def note(self, **detail: Any) -> None:
+        """Adds to what the audit record says; never values from data, never secrets."""
+        self.detail.update(detail)
+
+
+Use = Callable[[Call], Awaitable[Any]]

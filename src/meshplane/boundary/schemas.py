@@ -1,0 +1,119 @@
+"""What all HTTP bodies share: camelCase, strict types, no unknown fields, clean text."""
+
+import unicodedata
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+from meshplane.kit.errors import Invalid
+
+T = TypeVar("T")
+
+_ALLOWED_CONTROLS = {"\n", "\r", "\t"}
+
+
+class ApiModel(BaseModel):
+    """A body, or a part of one."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=True, frozen=True
+    )
+
+
+def _clean(text: str) -> str:
+    for character in text:
+        category = unicodedata.category(character)
+        # Cc: NUL and other controls; Cs: unpaired surrogates; Cf: invisible marks that reorder
+        # or hide text; Co, Cn: characters that have no agreed meaning.
+        if category in {"Cs", "Co", "Cn"} or (
+            category in {"Cc", "Cf"} and character not in _ALLOWED_CONTROLS
+        ):
+            raise ValueError(
+                f"holds a character that text may not hold here (U+{ord(character):04X})"
+            )
+    return unicodedata.normalize("NFC", text)
+
+
+def _one_line(text: str) -> str:
+    if any(character in _ALLOWED_CONTROLS for character in text):
+        raise ValueError("must be a single line")
+    return text
+
+
+Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_clean)]
+"""Text of up to 4,000 characters, in NFC, without controls, surrogates or invisible marks."""
+
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_clean),
+    AfterValidator(_one_line),
+]
+"""One line of text, 1 to 200 characters."""
+
+Slug = Annotated[
+    str,
+    StringConstraints(min_length=2, max_length=48, pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"),
+]
+"""A name such as `flight-operations`: lower-case letters, digits, single hyphens. It is part of
+bucket names, which are S3's."""
+
+SqlName = Annotated[
+    str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")
+]
+"""A name that SQL takes without quotes: `delays_by_carrier`."""
+
+Id = Annotated[str, StringConstraints(min_length=3, max_length=80, pattern=r"^[a-z0-9-]+$")]
+"""An id as this API gives them."""
+
+PrincipalName = Annotated[
+    str,
+    StringConstraints(
+        min_length=6, max_length=200, pattern=r"^(user|group):[A-Za-z0-9][A-Za-z0-9._@+:-]*$"
+    ),
+]
+"""`user:ada@aviation` or `group:aviation-stewards`."""
+
+
+class PageQuery(ApiModel):
+    """How every list pages."""
+
+    limit: int = Field(default=50, ge=1, le=200, description="The most items to give.")
+    cursor: str | None = Field(
+        default=None, max_length=1000, description="`nextCursor` of the page before."
+    )
+
+
+class Page(ApiModel, Generic[T]):
+    """A page of a list; `nextCursor` is null at its end."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+_PRINCIPAL_NAME: TypeAdapter[str] = TypeAdapter(PrincipalName)
+
+
+def principal_name(text: str) -> str:
+    """A principal's name from a path or a query.
+
+    Raises:
+        Invalid: PRINCIPAL_INVALID.
+    """
+    try:
+        return _PRINCIPAL_NAME.validate_python(text)
+    except ValidationError:
+        raise Invalid(
+            "PRINCIPAL_INVALID",
+            "Name a principal as user:NAME or group:NAME.",
+            field="principal",
+        ) from None

@@ -1,0 +1,35 @@
+"""Events of the assets service."""
+
+from typing import ClassVar
+
+from meshplane.events.payload import Payload
+
+
+class AssetPublished(Payload):
+    """A data product was published."""
+
+    source: ClassVar[str] = "management-app.assets"
+    entity_field: ClassVar[str] = "asset_id"
+
+    asset_id: str
+    asset_name: str
+    s3_location: str
+    format: str
+    glue_table: str
+    table_id: str
+    project_id: str
+    domain_id: str
+    classification: str
+    published_by: str
+    published_at: str
+
+
+class AssetUpdated(Payload):
+    """What is said of a data product was changed."""
+
+    source: ClassVar[str] = "management-app.assets"
+    entity_field: ClassVar[str] = "asset_id"
+
+    asset_id: str
+    updated_by: str
+    fields: tuple[str, ...]

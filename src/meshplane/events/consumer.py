@@ -1,0 +1,25 @@
+"""What a consumer of events is."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from meshplane.platform.events import StoredEvent
+from meshplane.platform.store import UnitOfWork
+
+Handler = Callable[[UnitOfWork, StoredEvent], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Something that follows events.
+
+    Args:
+        name: stable; its place in the outbox is remembered under it.
+        types: the event types that it wants.
+        handle: called with a unit of work and the event. It does not commit: what it writes and
+            the consumer's new place are one commit.
+    """
+
+    name: str
+    types: frozenset[str]
+    handle: Handler

@@ -1,0 +1,177 @@
+"""A lane: one consumer's way through the outbox, in order for each entity.
+
+An event that fails is parked and tried again, later and later; events of the same entity queue
+behind it while those of others go on. The consumer's place moves only in the commit that holds the
+handler's own writes, so an effect in tables happens exactly once. Where two processes run the same
+consumer, the place's version lets one of them win, and the other goes on from there.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from meshplane.events.consumer import Consumer
+from meshplane.kit.clock import Clock
+from meshplane.kit.errors import MeshplaneError, Stale, Unavailable
+from meshplane.platform.events import StoredEvent
+from meshplane.platform.store import ABSENT, Store, UnitOfWork
+from meshplane.platform.tables import Row, Table
+
+CURSORS = Table("ConsumerCursors", "consumer")
+PARKED = Table("ParkedEvents", "consumer", "sequence")
+
+MOST_ATTEMPTS = 185
+_MOST_PARKED_READ = 1000
+_FIRST_RETRY_SECONDS = 0.05
+_LONGEST_RETRY_SECONDS = 300.0
+
+log = structlog.get_logger(__name__)
+
+
+class CursorMoved(Stale):
+    """Another process delivered to this consumer meanwhile."""
+
+
+class Lane:
+    """Delivers to one consumer.
+
+    Args:
+        store: holds the cursor and the parked events.
+        consumer: whom to deliver to.
+        clock: for the times of retries.
+    """
+
+    def __init__(self, store: Store, consumer: Consumer, clock: Clock) -> None:
+        self.consumer = consumer
+        self._store = store
+        self._clock = clock
+        self.position = 0
+        self._version = ABSENT
+        self._parked: list[Row] = []
+
+    async def load(self) -> None:
+        """Reads the consumer's place and its parked events from the store."""
+        name = self.consumer.name
+        row = await self._store.begin().get(CURSORS, name)
+        if row is not None:
+            self.position, self._version = row.item["position"], row.version
+        page = await self._store.begin().query(PARKED, name, limit=_MOST_PARKED_READ)
+        self._parked = [row for row in page.rows if row.item["attempts"] < MOST_ATTEMPTS]
+
+    async def deliver(self, event: StoredEvent) -> None:
+        """Delivers one event, or parks it.
+
+        Raises:
+            CursorMoved: load again; nothing was done.
+            Unavailable: the store cannot be written now.
+        """
+        if event.sequence <= self.position:
+            return
+        blocked = any(row.item["entity"] == event.entity for row in self._parked)
+        if not blocked and await self._attempt(event, self._moving(event.sequence)):
+            self._moved(event.sequence)
+            return
+        work = self._store.begin()
+        self._moving(event.sequence)(work)
+        work.put(PARKED, self._parked_item(event, 0 if blocked else 1))
+        await work.commit()
+        await self.load()
+
+    async def skip_to(self, position: int) -> None:
+        """Remembers that nothing up to there is left for this consumer.
+
+        Raises:
+            CursorMoved, Unavailable: as in `deliver`.
+        """
+        work = self._store.begin()
+        self._moving(position)(work)
+        await work.commit()
+        self._moved(position)
+
+    async def retry_due(self) -> None:
+        """Tries again the first parked event of each entity whose time has come."""
+        now, waiting = self._clock.now().timestamp(), set()
+        due = []
+        for row in self._parked:
+            if row.item["entity"] not in waiting and row.item["nextAttemptAt"] <= now:
+                due.append(row)
+            waiting.add(row.item["entity"])
+        for row in due:
+            await self._retry(row)
+        if due:
+            await self.load()
+
+    @property
+    def next_retry_epoch_seconds(self) -> float | None:
+        """When the next parked event may be tried, if any is parked."""
+        return min((row.item["nextAttemptAt"] for row in self._parked), default=None)
+
+    async def _retry(self, row: Row) -> None:
+        event = StoredEvent(**row.item["event"])
+
+        def unpark(work: UnitOfWork) -> None:
+            work.delete(
+                PARKED,
+                self.consumer.name,
+                event.sequence,
+                expected=row.version,
+                otherwise=CursorMoved("CURSOR_MOVED", "Another process delivered it."),
+            )
+
+        if not await self._attempt(event, unpark):
+            work = self._store.begin()
+            item = self._parked_item(event, row.item["attempts"] + 1)
+            work.put(PARKED, item, expected=row.version)
+            await work.commit()
+
+    async def _attempt(self, event: StoredEvent, also: Callable[[UnitOfWork], None]) -> bool:
+        """Whether the handler's work and what `also` adds were committed."""
+        work = self._store.begin()
+        try:
+            await self.consumer.handle(work, event)
+            also(work)
+            await work.commit()
+        except (CursorMoved, Unavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a consumer raises parks its event
+            code = error.code if isinstance(error, MeshplaneError) else type(error).__name__
+            log.warning(
+                "event_parked",
+                consumer=self.consumer.name,
+                event_id=event.event_id,
+                event_type=event.type,
+                code=code,
+            )
+            return False
+        return True
+
+    def _moving(self, position: int) -> Callable[[UnitOfWork], None]:
+        def move(work: UnitOfWork) -> None:
+            work.put(
+                CURSORS,
+                {"consumer": self.consumer.name, "position": position},
+                expected=self._version,
+                otherwise=CursorMoved("CURSOR_MOVED", "Another process delivered it."),
+            )
+
+        return move
+
+    def _moved(self, position: int) -> None:
+        self.position, self._version = position, self._version + 1
+
+    def _parked_item(self, event: StoredEvent, attempts: int) -> dict[str, Any]:
+        wait = min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(attempts, 20))
+        # Full jitter keeps consumers that failed together from trying together.
+        wait *= random.random()  # noqa: S311 - not for secrets
+        return {
+            "consumer": self.consumer.name,
+            "sequence": event.sequence,
+            "entity": event.entity,
+            "attempts": attempts,
+            "nextAttemptAt": self._clock.now().timestamp() + wait,
+            "event": {name: getattr(event, name) for name in StoredEvent.__slots__},
+        }
+
+

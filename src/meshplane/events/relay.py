@@ -1,0 +1,107 @@
+"""The relay: reads the outbox once, and hands every event to the lanes that want its type.
+
+outbox → `Relay` (by sequence) → `Lane` of each consumer → its handler and its place in one commit.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+
+from meshplane.events.consumer import Consumer
+from meshplane.events.lane import CursorMoved, Lane
+from meshplane.kit.clock import Clock
+from meshplane.kit.errors import MeshplaneError
+from meshplane.platform.events import StoredEvent
+from meshplane.platform.store import Store
+
+_PAGE = 200
+_IDLE_SECONDS = 0.25
+_SKIP_AT_LEAST = 1000
+
+log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """Delivers events to the consumers of this process until it is stopped.
+
+    At least once, in order for one entity, across restarts. A consumer that is new starts at the
+    oldest event.
+
+    Args:
+        store: holds the outbox.
+        consumers: those of this process.
+        clock: for the times of retries.
+    """
+
+    def __init__(self, store: Store, consumers: Sequence[Consumer], clock: Clock) -> None:
+        self._store = store
+        self._lanes = [Lane(store, consumer, clock) for consumer in consumers]
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to deliver."""
+        if self._lanes:
+            self._task = asyncio.create_task(self._run(), name="relay")
+
+    async def stop(self) -> None:
+        """Ends; what was not committed is delivered at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                for lane in self._lanes:
+                    await lane.load()
+                await self._follow(min(lane.position for lane in self._lanes))
+            except CursorMoved:
+                log.debug("cursor_moved_elsewhere")
+            except MeshplaneError as error:
+                # The store itself is not to be had. Events wait in it, and so does the relay.
+                log.warning("relay_waits", code=error.code)
+                await asyncio.sleep(_IDLE_SECONDS)
+
+    async def _follow(self, position: int) -> None:
+        """Delivers page after page; ends only by an error."""
+        while True:
+            page = await self._store.events_after(position, _PAGE)
+            if page:
+                await self._hand_over_to_all(page)
+                position = page[-1].sequence
+            await self._retry()
+            if not page:
+                await self._store.wait_for_events(position, self._patience_seconds())
+
+    async def _hand_over_to_all(self, page: Sequence[StoredEvent]) -> None:
+        # All are waited for before an error goes on: no lane may still be at work when it reloads.
+        ends = await asyncio.gather(
+            *(self._hand_over(lane, page) for lane in self._lanes), return_exceptions=True
+        )
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    async def _hand_over(self, lane: Lane, page: Sequence[StoredEvent]) -> None:
+        for event in page:
+            if event.type in lane.consumer.types:
+                await lane.deliver(event)
+        # Not at every page: a place that is behind costs a little reading at the next start only.
+        if page[-1].sequence - lane.position >= _SKIP_AT_LEAST:
+            await lane.skip_to(page[-1].sequence)
+
+    async def _retry(self) -> None:
+        for lane in self._lanes:
+            await lane.retry_due()
+
+    def _patience_seconds(self) -> float:
+        """How long to wait: other processes write to the same outbox, and retries fall due."""
+        times = [lane.next_retry_epoch_seconds for lane in self._lanes]
+        soonest = min((time for time in times if time is not None), default=None)
+        if soonest is None:
+            return _IDLE_SECONDS
+        return max(0.0, min(_IDLE_SECONDS, soonest - self._clock.now().timestamp()))

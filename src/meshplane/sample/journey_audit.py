@@ -1,0 +1,128 @@
+"""Chapter 9: the steward revokes, the door is shut, and the audit trail tells the whole story."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from meshplane.sample.journey_access import COUNT_FLIGHTS
+from meshplane.sample.people import (
+    ADMIN,
+    AVIATION_STEWARD,
+    CLIMATE_STEWARD,
+    FLIGHT_CONTRIBUTOR,
+    FLIGHT_OWNER,
+    RESEARCH_ANALYST,
+    RESEARCH_OWNER,
+    WEATHER_OWNER,
+    Person,
+)
+from meshplane.sample.stage import Stage, Step, code_of, refusal
+
+_PROJECT = "delay-research"
+
+_STORY: tuple[tuple[Person, str, str, str | None], ...] = (
+    (ADMIN, "createDomain", "allowed", None),
+    (ADMIN, "createProject", "allowed", None),
+    (FLIGHT_CONTRIBUTOR, "createTable", "allowed", None),
+    (FLIGHT_CONTRIBUTOR, "appendRows", "allowed", None),
+    (FLIGHT_OWNER, "publishAsset", "allowed", None),
+    (WEATHER_OWNER, "publishAsset", "allowed", None),
+    (FLIGHT_CONTRIBUTOR, "putRuleset", "allowed", None),
+    (FLIGHT_CONTRIBUTOR, "startQualityRun", "allowed", None),
+    (RESEARCH_ANALYST, "runQuery", "refused", "ACCESS_REQUIRED"),
+    (RESEARCH_ANALYST, "requestSubscription", "allowed", None),
+    (RESEARCH_ANALYST, "approveSubscription", "refused", "SELF_APPROVAL"),
+    (AVIATION_STEWARD, "approveSubscription", "allowed", None),
+    (RESEARCH_OWNER, "requestSubscription", "allowed", None),
+    (RESEARCH_OWNER, "approveSubscription", "refused", "SELF_APPROVAL"),
+    (CLIMATE_STEWARD, "approveSubscription", "allowed", None),
+    (RESEARCH_ANALYST, "runQuery", "allowed", None),
+    (FLIGHT_CONTRIBUTOR, "deleteRows", "allowed", None),
+    (RESEARCH_ANALYST, "materializeQuery", "allowed", None),
+    (RESEARCH_OWNER, "publishAsset", "allowed", None),
+    (AVIATION_STEWARD, "revokeSubscription", "allowed", None),
+    (RESEARCH_ANALYST, "runQuery", "refused", "ACCESS_REQUIRED"),
+)
+
+
+def _revoke(stage: Stage) -> str:
+    request_id = stage.values["subscription:flights"]
+    body = {"reason": "The study is done."}
+    path = f"/subscriptions/{request_id}/revoke"
+    revoked = stage.post(AVIATION_STEWARD, path, body, once="revoke")
+    stage.check("the subscription to flights", "revoked", revoked["status"])
+    return f"{request_id} is {revoked['status']}"
+
+
+def _refused_again(stage: Stage) -> str:
+    problem = refusal(lambda: stage.query(RESEARCH_ANALYST, COUNT_FLIGHTS, project=_PROJECT))
+    stage.check("the next query is refused", "ACCESS_REQUIRED", code_of(problem))
+    return f"refused: {code_of(problem)}"
+
+
+def _told_in_order(records: Iterable[dict[str, Any]]) -> int:
+    """How many lines of the story the trail tells, in the story's order."""
+    told = 0
+    for record in records:
+        if told == len(_STORY):
+            break
+        person, operation, outcome, code = _STORY[told]
+        same = (
+            record["operation"] == operation
+            and record["outcome"] == outcome
+            and record["actor"] in (person.principal, person.user)
+            and (code is None or record["code"] == code)
+        )
+        told += same
+    return told
+
+
+def _story(stage: Stage) -> str:
+    def whole() -> list[dict[str, Any]] | None:
+        records = list(stage.api(ADMIN).items("/audit"))
+        return records if _told_in_order(records) == len(_STORY) else None
+
+    records = list(stage.api(ADMIN).items("/audit"))
+    if _told_in_order(records) < len(_STORY):
+        # The last records may still be on their way to the trail.
+        records = stage.wait_until("the audit trail tells the whole story", whole)
+    stage.check("lines of the story on record, in order", len(_STORY), _told_in_order(records))
+    times = [record["time"] for record in records]
+    stage.check("the records stand in the order of time", True, times == sorted(times))
+    stage.number("auditRecords", len(records))
+    return f"{len(records)} records, by whom and when, from createDomain to revokeSubscription"
+
+
+def _chain(stage: Stage) -> str:
+    from meshplane.services.audit.chain import verify_export
+
+    verdict = stage.api(ADMIN).get("/audit/verify")
+    stage.check("the chain verifies", True, verdict["valid"])
+    exported = stage.api(ADMIN).get_lines("/audit/export")
+    stage.check("an exported copy verifies", True, verify_export(exported).valid)
+    for place, line in (("first", 0), ("middle", len(exported) // 2), ("last", -1)):
+        changed = list(exported)
+        changed[line] = _with_one_byte_changed(changed[line])
+        stage.check(
+            f"it verifies with one byte of its {place} record changed",
+            False,
+            verify_export(changed).valid,
+        )
+    stage.number("auditChainValid", verdict["valid"])
+    stage.number("auditChainValidAfterOneByteChanged", False)
+    return f"{verdict['records']} records verify; with one byte changed, they do not"
+
+
+def _with_one_byte_changed(record: bytes) -> bytes:
+    """The record with another letter in the middle of it."""
+    changed = bytearray(record)
+    letters = [i for i, byte in enumerate(changed) if 97 <= byte <= 121]  # a to y
+    changed[letters[len(letters) // 2]] += 1
+    return bytes(changed)
+
+
+STEPS = (
+    Step(9, "revoke", AVIATION_STEWARD, "revoked the subscription to flights", _revoke),
+    Step(9, "refused-again", RESEARCH_ANALYST, "counted once more", _refused_again),
+    Step(9, "audit-story", ADMIN, "read the audit trail", _story),
+    Step(9, "audit-chain", ADMIN, "verified it, and a copy with a byte changed", _chain),
+)

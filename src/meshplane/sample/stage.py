@@ -1,0 +1,193 @@
+"""What a step of the journey works with: the actors' clients, values, checks and patience."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from meshplane.client import Api, ApiProblem
+from meshplane.kit.clock import from_text, to_text
+from meshplane.kit.errors import Unavailable
+from meshplane.sample.nycflights import NycFlights
+from meshplane.sample.people import Person
+
+T = TypeVar("T")
+
+_PATIENCE_SECONDS = 60.0
+_PAUSE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must hold: what was expected and what was found. JSON values only."""
+
+    step: str
+    what: str
+    expected: Any
+    found: Any
+
+    @property
+    def held(self) -> bool:
+        """Whether what was found is what was expected."""
+        return bool(self.expected == self.found)
+
+    def to_document(self) -> dict[str, Any]:
+        """The check as JSON."""
+        return {
+            "step": self.step,
+            "what": self.what,
+            "expected": self.expected,
+            "found": self.found,
+            "held": self.held,
+        }
+
+
+class CommandLine(Protocol):
+    """Runs `meshplane query` as a person would at a terminal."""
+
+    def query(self, person: Person, sql: str, project_id: str) -> Mapping[str, Any]:
+        """What `meshplane query SQL --json` prints, parsed."""
+        ...
+
+
+class Stage:
+    """The surroundings of one step.
+
+    A step may be played again after a crash that came before it was recorded. So each write
+    carries a key made of the journey's prefix, the step and a label, and anything a request
+    derives from the time is derived from the start of the journey.
+
+    Args:
+        step: the step's name.
+        key_prefix: begins every idempotency key of this journey.
+        started_at: when the journey began, RFC 3339.
+        values: what earlier steps left behind; the step adds to it.
+        api_of: the client of a person.
+        archive: the data.
+        command_line: the command line, where the journey has one.
+    """
+
+    def __init__(
+        self,
+        *,
+        step: str,
+        key_prefix: str,
+        started_at: str,
+        values: dict[str, Any],
+        api_of: Callable[[Person], Api],
+        archive: NycFlights,
+        command_line: CommandLine | None,
+    ) -> None:
+        self.values = values
+        self.archive = archive
+        self.command_line = command_line
+        self.checks: list[Check] = []
+        self._step = step
+        self._key_prefix = key_prefix
+        self._started_at = from_text(started_at)
+        self._api_of = api_of
+
+    def api(self, person: Person) -> Api:
+        """The server as this person sees it."""
+        return self._api_of(person)
+
+    def key(self, label: str) -> str:
+        """The idempotency key of the write of that label in this step."""
+        return f"{self._key_prefix}-{self._step}-{label}"
+
+    def post(self, person: Person, path: str, body: Any, *, once: str) -> Any:
+        """Posts as that person; `once` labels the write within the step."""
+        return self.api(person).post(path, body, key=self.key(once))
+
+    def days_after_start(self, days: int) -> datetime:
+        """The midnight (UTC) that many days after the journey began."""
+        midnight = self._started_at.replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight + timedelta(days=days)
+
+    def check(self, what: str, expected: Any, found: Any) -> None:
+        """Records what was expected and what was found."""
+        self.checks.append(Check(self._step, what, expected, found))
+
+    def number(self, name: str, value: Any) -> None:
+        """Keeps a number under its name in the journey's summary."""
+        self.values.setdefault("numbers", {})[name] = value
+
+    def query(
+        self,
+        person: Person,
+        sql: str,
+        *,
+        project: str,
+        as_of: str | None = None,
+        max_rows: int | None = None,
+    ) -> dict[str, Any]:
+        """The answer to a query that the person runs on behalf of the project of that name."""
+        body: dict[str, Any] = {"sql": sql, "projectId": self.values[f"project:{project}"]}
+        if as_of is not None:
+            body["asOf"] = as_of
+        if max_rows is not None:
+            body["maxRows"] = max_rows
+        answer: dict[str, Any] = self.api(person).post("/query", body)
+        return answer
+
+    def wait_until(self, what: str, probe: Callable[[], T | None]) -> T:
+        """Asks again and again until the probe gives something, and gives that.
+
+        Args:
+            what: what is waited for, as it reads after "until".
+            probe: looks, and gives None while there is nothing yet.
+
+        Raises:
+            Unavailable: it did not come within a minute (`SAMPLE_WAITED_IN_VAIN`).
+        """
+        give_up = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            found = probe()
+            if found is not None:
+                return found
+            if time.monotonic() >= give_up:
+                raise Unavailable(
+                    "SAMPLE_WAITED_IN_VAIN",
+                    f"Waited {_PATIENCE_SECONDS:.0f} s until {what}, in vain. See the server's "
+                    "log for what holds it up.",
+                )
+            time.sleep(_PAUSE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the journey.
+
+    Args:
+        chapter: which of the nine chapters it belongs to.
+        name: stable; progress and idempotency keys are kept under it.
+        who: who acts.
+        did: what that person does, in the past tense.
+        play: does it, records checks, and says what the person saw.
+    """
+
+    chapter: int
+    name: str
+    who: Person
+    did: str
+    play: Callable[[Stage], str]
+
+
+def refusal(attempt: Callable[[], object]) -> ApiProblem | None:
+    """The refusal that an attempt meets, or None when it was let through."""
+    try:
+        attempt()
+    except ApiProblem as problem:
+        return problem
+    return None
+
+
+def code_of(problem: ApiProblem | None) -> str:
+    """The code of a refusal; `ALLOWED` when there was none."""
+    return problem.code if problem is not None else "ALLOWED"
+
+
+def an_instant_before(instant: str) -> str:
+    """The moment one millisecond before, RFC 3339; snapshots are stamped in milliseconds."""
+    return to_text(from_text(instant) - timedelta(milliseconds=1))

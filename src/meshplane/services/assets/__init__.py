@@ -1,0 +1,1 @@
+"""Assets: data products, their versions, and the contracts that they are published under."""

@@ -1,0 +1,28 @@
+"""What the domains service offers to others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from meshplane.boundary.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class DomainSummary:
+    """A domain, for others."""
+
+    domain_id: str
+    name: str
+    bucket: str
+
+
+class DomainsApi(Protocol):
+    """Reads domains and the roles held in them."""
+
+    async def find(self, actor: Actor, domain_id: str) -> DomainSummary | None:
+        """The domain with that id."""
+        ...
+
+    async def roles(self, actor: Actor, domain_id: str, principals: Sequence[str]) -> list[str]:
+        """The roles that these principals (`user:…`, `group:…`) hold in the domain."""
+        ...

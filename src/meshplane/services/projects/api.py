@@ -1,0 +1,34 @@
+"""What the projects service offers to others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from meshplane.boundary.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSummary:
+    """A project, for others."""
+
+    project_id: str
+    name: str
+    domain_id: str
+    domain_name: str
+    bucket: str
+
+
+class ProjectsApi(Protocol):
+    """Reads projects and the roles held in them."""
+
+    async def find(self, actor: Actor, project_id: str) -> ProjectSummary | None:
+        """The project with that id."""
+        ...
+
+    async def roles(self, actor: Actor, project_id: str, principals: Sequence[str]) -> list[str]:
+        """The roles that these principals (`user:…`, `group:…`) hold in the project."""
+        ...
+
+    async def of_principals(self, actor: Actor, principals: Sequence[str]) -> list[str]:
+        """Ids of the projects in which one of these principals holds any role."""
+        ...

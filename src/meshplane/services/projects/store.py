@@ -1,0 +1,21 @@
+"""The tables of the projects service."""
+
+from meshplane.platform.tables import Index, Table
+
+ALL = "all"
+"""The one partition of the index that lists every project by name."""
+
+PROJECTS = Table(
+    "Projects",
+    "projectId",
+    indexes=(Index("byName", "listing", "name"), Index("byDomain", "domainId", "name")),
+)
+PROJECT_NAMES = Table("ProjectNames", "domainId", "name")
+PROJECT_MEMBERS = Table(
+    "ProjectMembers",
+    "projectId",
+    "principal",
+    indexes=(Index("byPrincipal", "principal", "projectId"),),
+)
+
+TABLES = (PROJECTS, PROJECT_NAMES, PROJECT_MEMBERS)

@@ -1,0 +1,1 @@
+"""Data quality: DQDL rulesets, the runs that evaluate them, and their scores."""

@@ -1,0 +1,1 @@
+"""Iceberg tables: their files, snapshots and the pointer to the metadata that is current."""

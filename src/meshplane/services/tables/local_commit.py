@@ -1,0 +1,205 @@
+"""Stages new versions of a table: data files, manifests, manifest list, metadata.
+
+pyiceberg builds the manifests of a snapshot and hands over the changes to the metadata; here they
+are applied to the base and written under a new name. Nothing is swapped, nothing of the base is
+removed and nothing is retried: that is the caller's.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.io.pyarrow import ArrowScan
+from pyiceberg.manifest import DataFile
+from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.serializers import ToOutputFile
+from pyiceberg.table import Table, TableProperties, Transaction
+from pyiceberg.table.locations import SimpleLocationProvider
+from pyiceberg.table.metadata import TableMetadata, new_table_metadata
+from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
+from pyiceberg.table.update import AddSnapshotUpdate, TableUpdate, update_table_metadata
+from pyiceberg.table.update.snapshot import UpdateSnapshot
+
+from meshplane.kit.errors import Invalid
+from meshplane.services.tables.local_files import LakeFiles
+from meshplane.services.tables.local_filter import RowFilter
+from meshplane.services.tables.local_load import (
+    DELETED_ROWS,
+    as_table,
+    current_rows,
+    refuse_equality_deletes,
+    to_milliseconds,
+)
+from meshplane.services.tables.local_rows import fit_table
+from meshplane.services.tables.local_schema import to_columns
+from meshplane.services.tables.local_write import WriteLimits, write_data_files
+from meshplane.services.tables.ports import StagedCommit
+
+_PROPERTIES = {
+    TableProperties.FORMAT_VERSION: "2",
+    # Many small appends would otherwise leave as many manifests to read at each scan.
+    TableProperties.MANIFEST_MERGE_ENABLED: "true",
+}
+# With these a table says where its files go, or which code decides it.
+_REFUSED_PROPERTIES = (
+    TableProperties.WRITE_PY_LOCATION_PROVIDER_IMPL,
+    TableProperties.WRITE_DATA_PATH,
+    TableProperties.WRITE_METADATA_PATH,
+)
+_NEWEST_WRITABLE_FORMAT = 2
+
+
+def stage_create(
+    files: LakeFiles, location: str, schema: Schema, spec: PartitionSpec, now: datetime
+) -> StagedCommit:
+    """Writes the metadata of an empty table."""
+    metadata = new_table_metadata(
+        schema=schema,
+        partition_spec=spec,
+        sort_order=UNSORTED_SORT_ORDER,
+        location=location,
+        properties=dict(_PROPERTIES),
+    ).model_copy(update={"last_updated_ms": to_milliseconds(now)})
+    written = _write_metadata(files, metadata, version=0)
+    return StagedCommit(written, None, 0, 0, 0, to_columns(metadata.schema()))
+
+
+def stage_append(
+    files: LakeFiles,
+    table: Table,
+    batches: Iterable[pa.RecordBatch],
+    limits: WriteLimits,
+    now: datetime,
+) -> StagedCommit:
+    """Writes rows and the one snapshot that adds them; without rows, nothing."""
+    _refuse_unwritable(table)
+    data_files = write_data_files(table, batches, limits)
+    if not data_files:
+        return _unchanged(table)
+    update = Transaction(table).update_snapshot()
+    merges = table.properties.get(TableProperties.MANIFEST_MERGE_ENABLED) == "true"
+    snapshot = update.merge_append() if merges else update.fast_append()
+    for data_file in data_files:
+        snapshot.append_data_file(data_file)
+    updates, _ = snapshot._commit()
+    metadata, location = _write_version(files, table, updates, now)
+    added = sum(data_file.record_count for data_file in data_files)
+    return _staged(files, metadata, location, added=added, deleted=0)
+
+
+def stage_delete(
+    files: LakeFiles, table: Table, row_filter: RowFilter, limits: WriteLimits, now: datetime
+) -> StagedCommit:
+    """Writes the one snapshot without the matching rows; when none matches, nothing.
+
+    Files that may hold matching rows are read, with row deletes of other engines applied, and
+    written again without them. Only what is read decides: file statistics follow other rules for
+    nulls than SQL does, and are used to leave files out, never to drop them.
+    """
+    _refuse_unwritable(table)
+    refuse_equality_deletes(table, table.current_snapshot())
+    reader = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
+    replaced: list[tuple[DataFile, list[DataFile]]] = []
+    deleted = 0
+    for task in table.scan(row_filter=row_filter.expression).plan_files():
+        rows = fit_table(reader.to_table([task]), table.schema())
+        kept = row_filter.without_matches(rows)
+        if kept.num_rows == rows.num_rows:
+            continue
+        deleted += rows.num_rows - kept.num_rows
+        batches = kept.to_batches() if kept.num_rows else []
+        replaced.append((task.file, write_data_files(table, batches, limits)))
+    if not deleted:
+        return _unchanged(table)
+    snapshot = UpdateSnapshot(
+        Transaction(table), table.io, snapshot_properties={DELETED_ROWS: str(deleted)}
+    ).overwrite()
+    if not any(remaining for _, remaining in replaced):
+        snapshot._operation = Operation.DELETE
+    # All manifests are looked through for the files, rather than those that a filter made from
+    # partition values would find: such a filter cannot express every value (NaN).
+    snapshot.delete_by_predicate(AlwaysTrue())
+    for gone, remaining in replaced:
+        snapshot.delete_data_file(gone)
+        for data_file in remaining:
+            snapshot.append_data_file(data_file)
+    updates, _ = snapshot._commit()
+    metadata, location = _write_version(files, table, updates, now)
+    return _staged(files, metadata, location, added=0, deleted=deleted)
+
+
+def _write_version(
+    files: LakeFiles, table: Table, updates: Sequence[TableUpdate], now: datetime
+) -> tuple[TableMetadata, str]:
+    """Applies the changes to the base and writes the result as the next metadata file.
+
+    Each version is later than the one before by at least a millisecond, even if the clock was set
+    back, so that every version can be asked for by its instant.
+    """
+    instant = max(to_milliseconds(now), table.metadata.last_updated_ms + 1)
+    timed = tuple(
+        AddSnapshotUpdate(snapshot=update.snapshot.model_copy(update={"timestamp_ms": instant}))
+        if isinstance(update, AddSnapshotUpdate)
+        else update
+        for update in updates
+    )
+    metadata = update_table_metadata(
+        table.metadata, timed, metadata_location=table.metadata_location
+    )
+    return metadata, _write_metadata(files, metadata, _version(table.metadata_location) + 1)
+
+
+def _write_metadata(files: LakeFiles, metadata: TableMetadata, version: int) -> str:
+    provider = SimpleLocationProvider(metadata.location, metadata.properties)
+    location = provider.new_table_metadata_file_location(version)
+    ToOutputFile.table_metadata(metadata, files.new_output(location))
+    return location
+
+
+def _version(metadata_location: str) -> int:
+    """The number that a metadata file's name starts with."""
+    number = metadata_location.rsplit("/", 1)[-1].split("-", 1)[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def _staged(
+    files: LakeFiles, metadata: TableMetadata, location: str, added: int, deleted: int
+) -> StagedCommit:
+    return StagedCommit(
+        metadata_location=location,
+        snapshot_id=metadata.current_snapshot_id,
+        added_rows=added,
+        deleted_rows=deleted,
+        total_rows=current_rows(as_table(files, metadata, location)),
+        columns=to_columns(metadata.schema()),
+    )
+
+
+def _unchanged(table: Table) -> StagedCommit:
+    return StagedCommit(
+        metadata_location=table.metadata_location,
+        snapshot_id=table.metadata.current_snapshot_id,
+        added_rows=0,
+        deleted_rows=0,
+        total_rows=current_rows(table),
+        columns=to_columns(table.schema()),
+    )
+
+
+def _refuse_unwritable(table: Table) -> None:
+    refused = [name for name in _REFUSED_PROPERTIES if name in table.properties]
+    if refused:
+        raise Invalid(
+            "TABLE_UNSUPPORTED",
+            f"The table sets {', '.join(refused)}, which would place files elsewhere; remove it "
+            "from the table's properties.",
+        )
+    if table.format_version > _NEWEST_WRITABLE_FORMAT:
+        raise Invalid(
+            "TABLE_UNSUPPORTED",
+            f"The table has Iceberg format version {table.format_version}; rows can be written to "
+            f"versions up to {_NEWEST_WRITABLE_FORMAT}.",
+        )

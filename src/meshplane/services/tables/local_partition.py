@@ -1,0 +1,82 @@
+"""Splits rows by a table's partitioning."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.partitioning import PartitionField, PartitionSpec, partition_record_value
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import IdentityTransform, TimeTransform
+from pyiceberg.typedef import Record
+
+
+def partitions(
+    rows: pa.Table, spec: PartitionSpec, schema: Schema
+) -> Iterator[tuple[Record, pa.Table]]:
+    """Each partition's key and rows, in the order in which they came.
+
+    Args:
+        rows: rows with the table's Arrow schema.
+        spec: the partitioning.
+        schema: the table's schema.
+    """
+    if spec.is_unpartitioned():
+        yield Record(), rows
+        return
+    rows = rows.combine_chunks()
+    keys = [_key(rows, field, schema) for field in spec.fields]
+    names = [f"k{number}" for number in range(len(keys))]
+    numbered = pa.table(
+        [codes for codes, _ in keys] + [pa.array(range(rows.num_rows), pa.int32())],
+        names=[*names, "row"],
+    )
+    # One thread: the order of rows within a group stays that of their arrival.
+    groups = numbered.group_by(names, use_threads=False).aggregate([("row", "list")])
+    for position in range(groups.num_rows):
+        key = Record(
+            *(
+                values[groups[name][position].as_py()]
+                for name, (_, values) in zip(names, keys, strict=True)
+            )
+        )
+        chosen = groups["row_list"][position].values
+        yield key, rows if len(chosen) == rows.num_rows else rows.take(chosen)
+
+
+def _key(rows: pa.Table, field: PartitionField, schema: Schema) -> tuple[pa.Array, list[Any]]:
+    """For each row the number of its partition value, and the values in the order of numbers.
+
+    The transforms' own definition is applied once per distinct value of the column.
+    """
+    source = schema.find_field(field.source_id)
+    column = _reduced(rows.column(source.name), field)
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    transform = field.transform.transform(source.field_type)
+    numbers: dict[Any, int] = {}
+    codes: list[int] = []
+    for value in encoded.dictionary.to_pylist():
+        result = transform(value)
+        if isinstance(field.transform, IdentityTransform):
+            result = partition_record_value(field, result, schema)
+        codes.append(numbers.setdefault(result, len(numbers)))
+    return pa.array(codes, pa.int32()).take(encoded.indices), list(numbers)
+
+
+def _reduced(column: pa.ChunkedArray, field: PartitionField) -> pa.ChunkedArray:
+    """The column as plain numbers where its type has them; instants first cut to their unit.
+
+    Cutting leaves a handful of distinct values where there might be as many as rows.
+    """
+    if pa.types.is_timestamp(column.type):
+        utc = column.cast(pa.timestamp("us"))
+        if isinstance(field.transform, TimeTransform):
+            utc = pc.floor_temporal(utc, unit=str(field.transform))
+        return utc.cast(pa.int64())
+    if pa.types.is_date32(column.type):
+        return column.cast(pa.int32())
+    if pa.types.is_time64(column.type):
+        return column.cast(pa.int64())
+    if isinstance(column.type, pa.UuidType):
+        return column.cast(column.type.storage_type)
+    return column

@@ -1,0 +1,31 @@
+"""What every test shares: one event loop library, and steady limits on a busy machine."""
+
+import fcntl
+from collections.abc import Generator
+
+import pytest
+from hypothesis import settings
+
+# A test on a busy machine may take long without being wrong; a failure names what repeats it.
+settings.register_profile("meshplane", deadline=None, print_blob=True)
+settings.load_profile("meshplane")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop that async tests run on: the one that the server uses."""
+    return "asyncio"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Lets no two serial tests run at the same time, in whatever process they are.
+
+    A lock does it, as pytest-xdist 3.8 does not see its groups under pytest 9.2.
+    """
+    if not item.get_closest_marker("serial"):
+        return (yield)
+    folder = item.config.cache.mkdir("serial")
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return (yield)
