@@ -70,9 +70,10 @@ class Api:
 
         Raises:
             ApiProblem: the server refused or did not find it.
-            Unavailable: nothing answers (`SERVER_UNREACHABLE`).
+            Unavailable: nothing answers (`SERVER_UNREACHABLE`), or something else does
+                (`ANSWER_NOT_JSON`).
         """
-        return self._send("GET", path, query=query).json()
+        return _answer(self._send("GET", path, query=query))
 
     def get_text(self, path: str) -> str:
         """The text at `path`. Raises as `get` does."""
@@ -173,7 +174,13 @@ def connect(base_url: str, *, timeout_seconds: float = 120.0) -> httpx.Client:
 
 
 def _answer(response: httpx.Response) -> Any:
-    return response.json() if response.content else None
+    try:
+        return response.json() if response.content else None
+    except ValueError as error:
+        raise Unavailable(
+            "ANSWER_NOT_JSON",
+            f"What answers at {response.url} is not a Meshplane server: the answer is not JSON.",
+        ) from error
 
 
 def _asked_pause_seconds(response: httpx.Response, otherwise: float) -> float:

@@ -7,9 +7,17 @@ from meshplane.boundary.actor import Actor
 from meshplane.boundary.call import Call, Judge
 from meshplane.boundary.idempotency import Answer, IdempotencyKey
 from meshplane.kit.clock import Clock
-from meshplane.kit.errors import KeyReused, MeshplaneError, Refused, Unauthenticated
+from meshplane.kit.errors import (
+    BaseMoved,
+    KeyReused,
+    MeshplaneError,
+    Refused,
+    Unauthenticated,
+)
 from meshplane.kit.ids import IdMaker
 from meshplane.platform.store import Store
+
+_MOST_ATTEMPTS = 20
 
 T = TypeVar("T")
 Work = Callable[[Call], Awaitable[T]]
@@ -48,17 +56,30 @@ class Boundary:
         return result
 
     async def write(self, operation: str, actor: Actor, work: Work[T]) -> T:
-        """Runs a use case and commits what it wrote, with its audit record."""
-        call = self.open(operation, actor)
-        try:
-            result = await work(call)
-            self._demand_decision(call)
-            call.work.record(_audit_record(call, "allowed", None))
-            await call.work.commit()
-        except MeshplaneError as error:
-            await self._record_failure(call, error)
-            raise
-        return result
+        """Runs a use case and commits what it wrote, with its audit record.
+
+        A use case that raises `BaseMoved`, itself or at its commit, is run again on what is there
+        now, up to 20 times.
+        """
+        return await self._write(operation, actor, work, None)
+
+    async def _write(self, operation: str, actor: Actor, work: Work[T], once: str | None) -> T:
+        for attempt in range(1, _MOST_ATTEMPTS + 1):
+            call = self.open(operation, actor)
+            call.once = once
+            try:
+                async with call.held:
+                    result = await work(call)
+                    self._demand_decision(call)
+                    call.work.record(_audit_record(call, "allowed", None))
+                    await call.work.commit()
+                    return result
+            except MeshplaneError as error:
+                if isinstance(error, BaseMoved) and attempt < _MOST_ATTEMPTS:
+                    continue
+                await self._record_failure(call, error)
+                raise
+        raise AssertionError("the last attempt returns or raises")
 
     async def answer(
         self, operation: str, actor: Actor, work: Work[Answer], key: IdempotencyKey | None
@@ -76,7 +97,7 @@ class Boundary:
             return given
 
         try:
-            return await self.write(operation, actor, keeping), False
+            return await self._write(operation, actor, keeping, key.once), False
         except KeyReused:
             raise
         except MeshplaneError:

@@ -1,6 +1,6 @@
 """A call: one operation by one actor in one unit of work."""
 
-from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -58,6 +58,8 @@ class Call:
         work: the unit of work that the boundary will commit.
         clock, new_id: the clock and the id maker.
         judge: decides what is allowed.
+        once: names the request if it came with an idempotency key, for effects in other services.
+        held: what is held until the unit of work is committed or given up, such as a lock.
     """
 
     operation: str
@@ -69,6 +71,8 @@ class Call:
     decided: bool = False
     resource: str | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+    once: str | None = None
+    held: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
     def now(self) -> str:
@@ -97,5 +101,3 @@ class Call:
         """Adds to what the audit record says; never values from data, never secrets."""
         self.detail.update(detail)
 
-
-Use = Callable[[Call], Awaitable[Any]]

@@ -52,6 +52,11 @@ class IdempotencyKey:
         request = f"{operation}\n{path}\n{body_digest}"
         return IdempotencyKey(actor.name, key, hashlib.sha256(request.encode()).hexdigest())
 
+    @property
+    def once(self) -> str:
+        """Names the request, for effects that another service must not repeat."""
+        return hashlib.sha256(f"{self.actor}\n{self.key}".encode()).hexdigest()
+
     async def find(self, work: UnitOfWork) -> Answer | None:
         """The stored answer, if this request was carried out before.
 

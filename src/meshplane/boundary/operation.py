@@ -92,10 +92,15 @@ class Operations:
         operation_id: str,
         status: int = 200,
         settle: Callable[..., Awaitable[BaseModel]] | None = None,
-        writes: bool = True,
+        answers: dict[int | str, dict[str, Any]] | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
-        """Declares an operation that is committed and audited; `settle` as in `Operation`."""
-        return self._declare(method, path, operation_id, status, writes=writes, settle=settle)
+        """Declares an operation that is committed and audited; `settle` as in `Operation`.
+
+        `answers` describes, for OpenAPI, what an endpoint that returns a `Response` sends.
+        """
+        return self._declare(
+            method, path, operation_id, status, writes=True, settle=settle, answers=answers
+        )
 
     def _declare(
         self,
@@ -106,19 +111,21 @@ class Operations:
         *,
         writes: bool,
         settle: Callable[..., Awaitable[BaseModel]] | None = None,
+        answers: dict[int | str, dict[str, Any]] | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
         operation = Operation(operation_id, self._boundary, writes, settle, status)
-        parameters = [_IDEMPOTENCY_PARAMETER] if writes else []
 
         def declare(endpoint: Endpoint) -> Endpoint:
             endpoint.__operation__ = operation  # type: ignore[attr-defined]
+            keyed = writes and get_type_hints(endpoint).get("return") is not Response
             self.router.add_api_route(
                 path,
                 endpoint,
                 methods=[method],
                 operation_id=operation_id,
                 status_code=status,
-                openapi_extra={"parameters": parameters} if parameters else None,
+                responses=answers,
+                openapi_extra={"parameters": [_IDEMPOTENCY_PARAMETER]} if keyed else None,
             )
             return endpoint
 
@@ -150,6 +157,8 @@ class _Runner:
         self._takes_upload = "upload" in names
         self._takes_if_match = "if_match" in names
         self._takes_accept = "accept" in names
+        # Such an answer may be large and is not kept, so it takes no idempotency key.
+        self._is_raw = hints.get("return") is Response
 
     async def run(self, request: Request) -> Response:
         if self._takes_upload:
@@ -163,19 +172,15 @@ class _Runner:
         if not operation.writes:
             return _as_response(await operation.boundary.read(operation.id, actor, use), operation)
 
-        async def answering(call: Call) -> Answer:
-            result = await use(call)
-            if isinstance(result, Response):
-                # An answer that is not JSON, such as an Arrow stream, is sent but not kept.
-                raw_answers.append(result)
-                return Answer(result.status_code, "", None)
-            return _answer(result, operation)
+        if self._is_raw:
+            response: Response = await operation.boundary.write(operation.id, actor, use)
+            return response
 
-        raw_answers: list[Response] = []
+        async def answering(call: Call) -> Answer:
+            return _answer(await use(call), operation)
+
         key = self._key(request, actor, raw, upload)
         answer, repeated = await operation.boundary.answer(operation.id, actor, answering, key)
-        if raw_answers:
-            return raw_answers[0]
         if operation.settle is not None:
             arguments = {name: request.path_params[name] for name in self._path}
             answer = _answer(await operation.settle(actor, **arguments), operation)

@@ -18,6 +18,7 @@ from meshplane.kit.errors import Invalid
 
 T = TypeVar("T")
 
+_LONGEST_POSITION = 18
 _ALLOWED_CONTROLS = {"\n", "\r", "\t"}
 
 
@@ -84,6 +85,12 @@ PrincipalName = Annotated[
 """`user:ada@aviation` or `group:aviation-stewards`."""
 
 
+ProjectPrincipal = Annotated[
+    str, StringConstraints(max_length=90, pattern=r"^project:proj-[a-z0-9]+$")
+]
+"""`project:proj-…`: a project as the holder of a grant."""
+
+
 class PageQuery(ApiModel):
     """How every list pages."""
 
@@ -117,3 +124,20 @@ def principal_name(text: str) -> str:
             "Name a principal as user:NAME or group:NAME.",
             field="principal",
         ) from None
+
+
+def position(cursor: str | None) -> int:
+    """The place that a cursor of a log or of a counted list names; 0 without one.
+
+    Raises:
+        Invalid: CURSOR_INVALID.
+    """
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit()) or len(cursor) > _LONGEST_POSITION:
+        raise Invalid(
+            "CURSOR_INVALID",
+            "The cursor is not one that an earlier page of this list gave.",
+            field="cursor",
+        )
+    return int(cursor)

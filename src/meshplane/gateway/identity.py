@@ -13,7 +13,6 @@ from meshplane.gateway.token_claims import (
     TrustedIssuer,
     check_claims,
     check_times,
-    issuer_refused,
 )
 from meshplane.gateway.token_keys import KeySource, StaticKeys, load_cryptography
 from meshplane.gateway.token_parts import (
@@ -141,7 +140,9 @@ class TokenVerifier:
         issuer = claims.get("iss")
         trusted = self._issuers.get(issuer) if isinstance(issuer, str) else None
         if trusted is None:
-            raise issuer_refused()
+            raise Unauthenticated(
+                "TOKEN_ISSUER", "The token was issued by somebody not trusted here."
+            )
         keys = trusted.keys.current(now_epoch_seconds)
         check_signature(parts, keys)
         checked = check_claims(

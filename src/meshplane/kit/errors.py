@@ -68,6 +68,10 @@ class Stale(MeshplaneError):
     """It was changed by someone else since the caller read it."""
 
 
+class BaseMoved(Stale):
+    """What a long piece of work was built upon moved meanwhile; the boundary runs it again."""
+
+
 class ConditionRequired(MeshplaneError):
     """An update came without saying which version it changes."""
 

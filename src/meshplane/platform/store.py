@@ -113,6 +113,10 @@ class Store(Protocol):
         """(sequence, canonical bytes, hash) of audit records after that one, oldest first."""
         ...
 
+    async def audit_head(self) -> tuple[int, str]:
+        """(sequence, hash) of the last audit record; sequence 0 while there is none."""
+        ...
+
     def audit_lines(self) -> AsyncIterator[tuple[int, bytes, str]]:
         """All audit records, oldest first, read in pages."""
         ...

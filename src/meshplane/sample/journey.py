@@ -42,7 +42,7 @@ CHAPTERS = (
 class TokenFor(Protocol):
     """Gives a bearer token for a user with groups."""
 
-    def __call__(self, user: str, groups: tuple[str, ...]) -> str:
+    def __call__(self, user: str, groups: tuple[str, ...], /) -> str:
         """A token that is valid now."""
         ...
 

@@ -99,16 +99,15 @@ def _chain(stage: Stage) -> str:
     stage.check("the chain verifies", True, verdict["valid"])
     exported = stage.api(ADMIN).get_lines("/audit/export")
     stage.check("an exported copy verifies", True, verify_export(exported).valid)
+    believed = False
     for place, line in (("first", 0), ("middle", len(exported) // 2), ("last", -1)):
         changed = list(exported)
         changed[line] = _with_one_byte_changed(changed[line])
-        stage.check(
-            f"it verifies with one byte of its {place} record changed",
-            False,
-            verify_export(changed).valid,
-        )
+        valid = verify_export(changed).valid
+        believed = believed or valid
+        stage.check(f"it verifies with one byte of its {place} record changed", False, valid)
+    stage.number("auditChainValidAfterOneByteChanged", believed)
     stage.number("auditChainValid", verdict["valid"])
-    stage.number("auditChainValidAfterOneByteChanged", False)
     return f"{verdict['records']} records verify; with one byte changed, they do not"
 
 

@@ -10,18 +10,12 @@ from meshplane.kit.clock import SystemClock
 from meshplane.kit.errors import Unavailable
 from meshplane.sample.journey import CHAPTERS, Journey, Outcome, TokenFor
 from meshplane.sample.nycflights import NycFlights
-from meshplane.sample.progress import FileProgressStore
+from meshplane.sample.progress import FileProgressStore, is_finished
 from meshplane.sample.stage import Step
 
 KEY_PREFIX = "sample"
 
 _PATIENCE_SECONDS = 60.0
-
-
-def is_loaded(home: Path) -> bool:
-    """Whether the sample mesh is already complete in that home folder."""
-    progress = FileProgressStore(home).load()
-    return progress is not None and progress.finished_at is not None
 
 
 class _Bar:
@@ -55,7 +49,7 @@ def load(
         Unavailable: a check did not hold (`SAMPLE_INCOMPLETE`).
         MeshplaneError: the error that ended the journey early; the next start goes on from there.
     """
-    if is_loaded(home):
+    if is_finished(home):
         return
     data = NycFlights(archive)
     data.require()

@@ -103,3 +103,13 @@ class FileProgressStore:
             os.fsync(folder)  # the rename itself must survive a power cut
         finally:
             os.close(folder)
+
+
+def is_finished(home: Path) -> bool:
+    """Whether the whole journey is on record in that home folder.
+
+    Raises:
+        Invalid: the record was changed by hand (`SAMPLE_PROGRESS_UNREADABLE`).
+    """
+    progress = FileProgressStore(home).load()
+    return progress is not None and progress.finished_at is not None

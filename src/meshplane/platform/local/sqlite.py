@@ -15,6 +15,7 @@ import orjson
 
 from meshplane.kit.clock import Clock, to_text
 from meshplane.kit.errors import MeshplaneError
+from meshplane.kit.hash_chain import GENESIS
 from meshplane.kit.ids import IdMaker
 from meshplane.platform.events import NewEvent, StoredEvent
 from meshplane.platform.local import sqlite_read
@@ -192,6 +193,13 @@ class SqliteStore:
                 (sequence, limit),
             ).fetchall()
         )
+
+    async def audit_head(self) -> tuple[int, str]:
+        """See `Store.audit_head`."""
+        row = self.reader.execute(
+            "SELECT sequence, hash FROM AuditTrail ORDER BY sequence DESC LIMIT 1"
+        ).fetchone()
+        return (row[0], row[1]) if row else (0, GENESIS)
 
     async def audit_lines(self) -> AsyncIterator[tuple[int, bytes, str]]:
         """See `Store.audit_lines`."""

@@ -1,1 +1,6 @@
-"""Assets: data products, their versions, and the contracts that they are published under."""
+"""Assets: data products, each a table with a contract, an owner, a description, a classification.
+
+A published asset can be found and read about by everyone; its rows by those to whom they are
+granted. Its name is unique in its domain, and is its name in SQL. Its contract is ODCS 3.x and must
+fit the table. This service owns the tables Assets, AssetNames and AssetTables.
+"""

@@ -1,1 +1,5 @@
-"""Lineage: which tables and columns came from which, through which jobs and runs."""
+"""Lineage: which columns of which tables a table's columns were made from.
+
+Edges come from two sides: from the mesh itself, with the snapshot that a query made, and as
+OpenLineage 2-0-2 events from outside. This service owns the table LineageEdges.
+"""

@@ -1,1 +1,6 @@
-"""Data quality: DQDL rulesets, the runs that evaluate them, and their scores."""
+"""Data quality: DQDL rulesets of assets, their runs, and the scores.
+
+A run reads one snapshot of the asset's table. Its score, the share of rules that passed, travels to
+the asset as an event. A rule that was not evaluated is never reported as passed. This service owns
+the tables Rulesets and QualityRuns.
+"""

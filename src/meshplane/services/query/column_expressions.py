@@ -28,13 +28,57 @@ WINDOW_FUNCTIONS: Final = (
 
 # Aggregates of DuckDB 2.0 (duckdb_functions()) for which sqlglot has no class.
 AGGREGATE_NAMES: Final = frozenset(
-    "any_value approx_count_distinct approx_top_k arbitrary arg_max_null arg_max_nulls_last "
-    "arg_min_null arg_min_nulls_last argmax argmin bitstring_agg combine_aggr countif "
-    "decimal_average entropy favg fsum histogram histogram_exact kahan_sum kurtosis kurtosis_pop "
-    "lttb mad mean mode product quantile_disc regr_avgx regr_avgy regr_count regr_intercept "
-    "regr_r2 regr_slope regr_sxx regr_sxy regr_syy reservoir_quantile sem skewness "
-    "sum_no_overflow sumkahan variant_group_object list listagg".split()
+    [
+        "any_value",
+        "approx_count_distinct",
+        "approx_top_k",
+        "arbitrary",
+        "arg_max_null",
+        "arg_max_nulls_last",
+        "arg_min_null",
+        "arg_min_nulls_last",
+        "argmax",
+        "argmin",
+        "bitstring_agg",
+        "combine_aggr",
+        "countif",
+        "decimal_average",
+        "entropy",
+        "favg",
+        "fsum",
+        "histogram",
+        "histogram_exact",
+        "kahan_sum",
+        "kurtosis",
+        "kurtosis_pop",
+        "lttb",
+        "mad",
+        "mean",
+        "mode",
+        "product",
+        "quantile_disc",
+        "regr_avgx",
+        "regr_avgy",
+        "regr_count",
+        "regr_intercept",
+        "regr_r2",
+        "regr_slope",
+        "regr_sxx",
+        "regr_sxy",
+        "regr_syy",
+        "reservoir_quantile",
+        "sem",
+        "skewness",
+        "sum_no_overflow",
+        "sumkahan",
+        "variant_group_object",
+        "list",
+        "listagg",
+    ]
 )
+
+# What these return does not depend on the order in which rows reach them.
+UNORDERED_AGGREGATES: Final = (exp.Sum, exp.Count, exp.Min, exp.Max, exp.Avg, exp.CountIf)
 
 QueryOf = Callable[[exp.Expr, Scope], Rows]
 
@@ -59,6 +103,36 @@ def has_aggregate(node: exp.Expr) -> bool:
     if isinstance(node, exp.Query | exp.Window):
         return False
     return is_aggregate(node) or any(has_aggregate(child) for child in children(node))
+
+
+def depends_on_order(node: exp.Expr) -> bool:
+    """Whether an expression may change with the order of the rows of its FROM clause."""
+    return any(
+        isinstance(part, exp.Window)
+        or (is_aggregate(part) and not isinstance(part, UNORDERED_AGGREGATES))
+        for part in node.walk()
+    )
+
+
+# Rows that tie in a window's order have the same value of these, whatever order they come in.
+PEERS_ALIKE: Final = (*UNORDERED_AGGREGATES, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist)
+
+
+def own_windows(node: exp.Expr) -> list[exp.Window]:
+    """The windows of an expression, without those of its subqueries."""
+    own = node.walk(prune=lambda part: isinstance(part, exp.Query))
+    return [part for part in own if isinstance(part, exp.Window)]
+
+
+def tells_ties_apart(window: exp.Window) -> bool:
+    """Whether the value of a window differs between rows that tie in its order."""
+    plain = window.args.get("spec") is None and window.args.get("alias") is None
+    return not (plain and isinstance(window.this, PEERS_ALIKE))
+
+
+def may_reorder(node: exp.Expr) -> bool:
+    """Whether the engine may emit rows in another order because of a SELECT item."""
+    return node.find(exp.Window, exp.Query) is not None
 
 
 class Expressions:
@@ -117,6 +191,8 @@ class Expressions:
 
     def outside_aggregates(self, node: exp.Expr, scope: Scope) -> Flow:
         """The columns of a SELECT item that its aggregates do not fold: GROUP BY ALL's keys."""
+        if isinstance(node, exp.Alias):
+            return self.outside_aggregates(node.this, scope)
         if is_aggregate(node):
             return NOTHING
         if not has_aggregate(node):
@@ -125,7 +201,9 @@ class Expressions:
 
     def _subquery(self, node: exp.Expr, scope: Scope) -> Flow:
         rows = self._query_of(node, scope)
-        return together([*(column.flow for column in rows.columns), rows.decided_by])
+        return together(
+            [*(column.flow for column in rows.columns), rows.decided_by, rows.ordered_by]
+        )
 
     def _column(self, node: exp.Column, scope: Scope, bound: frozenset[str]) -> Flow:
         parts = [part.name.lower() for part in node.parts]

@@ -111,6 +111,8 @@ class FromClause:
             raise Undecidable
         split = len(scope.sources)
         decided = [self.add(node.this, scope)]
+        if method == "POSITIONAL":
+            decided += scope.ordered_by
         hides_right = kind in ("SEMI", "ANTI")
         names = [name.name.lower() for name in node.args.get("using") or ()]
         if method == "NATURAL":
@@ -180,7 +182,9 @@ class FromClause:
             return self.add(inner, scope)
         nested = Scope(scope.universe, scope.tables, scope)
         decided = self.add(inner, nested)
-        rows = Rows(tuple(star_columns(nested)), decided).with_distinct_names()
+        rows = Rows(
+            tuple(star_columns(nested)), decided, together(nested.ordered_by)
+        ).with_distinct_names()
         self._place(scope, rows, alias)
         return decided
 
@@ -228,6 +232,7 @@ class FromClause:
         if alias is not None:
             columns = [column.name for column in alias.args.get("columns") or ()]
             rows = rows.renamed(columns)
+        scope.ordered_by.append(rows.ordered_by)
         shown = None if name is not None else schema
         scope.sources.append(Source(name or default, shown, rows.columns, rows.open))
 

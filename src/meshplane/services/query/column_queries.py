@@ -4,11 +4,19 @@ Imported only when a statement is analysed, since it loads sqlglot.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlglot import exp
 
-from meshplane.services.query.column_expressions import Expressions, has_aggregate
+from meshplane.services.query.column_expressions import (
+    Expressions,
+    depends_on_order,
+    has_aggregate,
+    may_reorder,
+    own_windows,
+    tells_ties_apart,
+)
 from meshplane.services.query.column_flow import NOTHING, Flow, together
 from meshplane.services.query.column_from import (
     SUBQUERY_PARTS,
@@ -16,6 +24,14 @@ from meshplane.services.query.column_from import (
     FromClause,
     only,
     star_columns,
+)
+from meshplane.services.query.column_items import (
+    Item,
+    aliases,
+    constant,
+    is_counted_or_inner,
+    name_of,
+    unfolds,
 )
 from meshplane.services.query.column_scope import (
     NamedFlow,
@@ -27,39 +43,30 @@ from meshplane.services.query.column_scope import (
 )
 
 SELECT_PARTS: Final = frozenset(
-    "distinct expressions from_ joins where group having qualify windows order limit offset "
-    "sample with_".split()
+    [
+        "distinct",
+        "expressions",
+        "from_",
+        "joins",
+        "where",
+        "group",
+        "having",
+        "qualify",
+        "windows",
+        "order",
+        "limit",
+        "offset",
+        "sample",
+        "with_",
+    ]
 )
-SET_PARTS: Final = frozenset("this expression distinct by_name with_ order limit offset".split())
+SET_PARTS: Final = frozenset(
+    ["this", "expression", "distinct", "by_name", "with_", "order", "limit", "offset"]
+)
 CTE_PARTS: Final = frozenset({"this", "alias", "materialized"})
 
 # A recursive CTE is read until its flows stop growing; each round adds a source or ends it.
 RECURSION_ROUNDS_MAX: Final = 100
-
-
-class Item:
-    """One column of a SELECT list; its flow is worked out when first asked for."""
-
-    def __init__(
-        self, name: str | None, node: exp.Expr | None, work_out: Callable[[], Flow]
-    ) -> None:
-        self.name = name
-        self.node = node
-        self._work_out = work_out
-        self._flow: Flow | None = None
-        self._busy = False
-
-    def flow(self) -> Flow:
-        """What the column is made from."""
-        if self._flow is None:
-            if self._busy:
-                return NOTHING  # its own name: whatever else it reads is being collected
-            self._busy = True
-            try:
-                self._flow = self._work_out()
-            finally:
-                self._busy = False
-        return self._flow
 
 
 class Queries:
@@ -130,6 +137,7 @@ class Queries:
                     for old, new in zip(rows.columns, again.columns, strict=True)
                 ),
                 together([rows.decided_by, again.decided_by]),
+                together([rows.ordered_by, again.ordered_by]),
                 rows.open or again.open,
             )
             if grown == rows:
@@ -150,7 +158,7 @@ class Queries:
             columns = left.columns
         elif node.args.get("distinct"):
             decided.append(values.indirect("GROUP_BY"))
-        return Rows(columns, together(decided))
+        return Rows(columns, together(decided), together([left.ordered_by, right.ordered_by]))
 
     def _ordered(self, node: exp.Expr, rows: Rows, around: Scope) -> Rows:
         """ORDER BY, LIMIT and OFFSET behind parentheses or a set operation."""
@@ -158,10 +166,12 @@ class Queries:
             return rows
         scope = Scope(self._universe, around.tables, around)
         scope.sources.append(Source(None, None, rows.columns, rows.open))
-        flows = [_constant(column) for column in rows.columns]
+        flows = [constant(column) for column in rows.columns]
         items = [Item(c.name, None, flow) for c, flow in zip(rows.columns, flows, strict=True)]
         decided = [rows.decided_by, *self._order_and_limit(node, items, scope)]
-        return Rows(rows.columns, together(decided), rows.open)
+        if node.args.get("limit") or node.args.get("offset"):
+            decided.append(rows.ordered_by)
+        return replace(rows, decided_by=together(decided))
 
     def _select(self, node: exp.Select, scope: Scope) -> Rows:
         decided = []
@@ -171,16 +181,36 @@ class Queries:
         decided.append(self._from.joins(node, scope))
         for window in node.args.get("windows") or ():
             scope.windows[window.this.name.lower()] = self._frame_of(window, scope)
-        items = [item for part in node.expressions for item in self._items(part, scope)]
-        scope.aliases = _aliases(items)
-        unfolds = [item for item in items if _unfolds(item)]
-        decided += [item.flow().indirect("JOIN") for item in unfolds]
+        frames = self._frames(node, scope)
+        items = [item for part in node.expressions for item in self._items(part, scope, frames)]
+        scope.aliases = aliases(items)
+        unfolding = [item for item in items if unfolds(item)]
+        decided += [item.flow().indirect("JOIN") for item in unfolding]
         decided += self._clauses(node, items, scope)
+        if node.args.get("qualify") is not None:
+            decided.append(frames().indirect("FILTER"))
+        reordering = [i.flow() for i in items if i.node is not None and may_reorder(i.node)]
+        ordered_by = together([*scope.ordered_by, *reordering]).indirect("SORT")
+        if _picks_rows_by_place(node):
+            decided.append(ordered_by)
+        elif _values_depend_on_order(node):
+            decided.append(together(scope.ordered_by).indirect("SORT"))
         columns = tuple(NamedFlow(item.name, item.flow()) for item in items)
-        return Rows(columns, together(decided), bool(unfolds))
+        return Rows(columns, together(decided), ordered_by, bool(unfolding))
 
     def _frame_of(self, window: exp.Window, scope: Scope) -> Callable[[], Flow]:
         return lambda: self._expressions.window_frame(window, scope)
+
+    def _frames(self, node: exp.Select, scope: Scope) -> Callable[[], Flow]:
+        """What the windows of a SELECT sort by, where there are several.
+
+        The engine sorts for one after the other, so that a tie in one falls as another left it.
+        """
+        parts = [*node.expressions, *filter(None, [node.args.get("qualify")])]
+        windows = [window for part in parts for window in own_windows(part)]
+        if len(windows) <= 1:
+            return lambda: NOTHING
+        return lambda: together(self._expressions.window_frame(w, scope) for w in windows)
 
     def _clauses(self, node: exp.Select, items: Sequence[Item], scope: Scope) -> list[Flow]:
         decided = [
@@ -249,15 +279,18 @@ class Queries:
             readings.append(self._expressions.flow(named, scope))
         return agreed(readings)
 
-    def _items(self, node: exp.Expr, scope: Scope) -> list[Item]:
+    def _items(self, node: exp.Expr, scope: Scope, frames: Callable[[], Flow]) -> list[Item]:
         star = node.this if isinstance(node, exp.Column) else node
         if isinstance(star, exp.Star):
             alias = node.table.lower() if isinstance(node, exp.Column) else None
             return self._star(star, alias, scope)
         for inner in node.find_all(exp.Star, exp.Columns):
-            if isinstance(inner, exp.Columns) or not _is_counted_or_inner(inner, node):
+            if isinstance(inner, exp.Columns) or not is_counted_or_inner(inner, node):
                 raise Undecidable
-        return [Item(_name_of(node), node, lambda: self._expressions.flow(node, scope))]
+        work_out = self._later(node, scope)
+        if any(tells_ties_apart(window) for window in own_windows(node)):
+            return [Item(name_of(node), node, lambda: together([work_out(), frames()]))]
+        return [Item(name_of(node), node, work_out)]
 
     def _star(self, star: exp.Star, alias: str | None, scope: Scope) -> list[Item]:
         only(star, frozenset({"except_", "replace", "rename"}))
@@ -278,28 +311,25 @@ class Queries:
                 items.append(Item(column.name, node, self._later(node, scope)))
             else:
                 shown = renamed.get(name, column.name) if name is not None else None
-                items.append(Item(shown, None, _constant(column)))
+                items.append(Item(shown, None, constant(column)))
         return items
 
     def _later(self, node: exp.Expr, scope: Scope) -> Callable[[], Flow]:
         return lambda: self._expressions.flow(node, scope)
 
 
-def _aliases(items: Sequence[Item]) -> dict[str, Callable[[], Flow]]:
-    """The names that SELECT items were given, lower case."""
-    named: dict[str, list[Item]] = {}
-    for item in items:
-        if isinstance(item.node, exp.Alias):
-            named.setdefault(item.node.alias.lower(), []).append(item)
-    return {name: _agreement(same) for name, same in named.items()}
+def _picks_rows_by_place(node: exp.Select) -> bool:
+    """Whether a SELECT keeps rows by the place at which they come out."""
+    distinct = node.args.get("distinct")
+    return any(node.args.get(part) is not None for part in ("limit", "offset", "sample")) or (
+        distinct is not None and distinct.args.get("on") is not None
+    )
 
 
-def _agreement(items: Sequence[Item]) -> Callable[[], Flow]:
-    return lambda: agreed([item.flow() for item in items])
-
-
-def _constant(column: NamedFlow) -> Callable[[], Flow]:
-    return lambda: column.flow
+def _values_depend_on_order(node: exp.Select) -> bool:
+    """Whether the order in which rows come from FROM may show in the values of a SELECT."""
+    parts = (*node.expressions, node.args.get("having"), node.args.get("qualify"))
+    return any(depends_on_order(part) for part in parts if part is not None)
 
 
 def _by_place(left: Rows, right: Rows) -> tuple[NamedFlow, ...]:
@@ -344,37 +374,3 @@ def _at(number: exp.Literal, items: Sequence[Item]) -> Flow:
 
 def _listed(node: exp.Expr) -> Sequence[exp.Expr]:
     return node.expressions if isinstance(node, exp.Tuple) else [node]
-
-
-def _unfolds(item: Item) -> bool:
-    """Whether a SELECT item makes several rows, and perhaps columns, of one."""
-    return item.node is not None and item.node.find(exp.Explode, exp.Unnest) is not None
-
-
-def _is_counted_or_inner(star: exp.Expr, item: exp.Expr) -> bool:
-    """Whether a star is that of `count(*)`, or belongs to a subquery of the item."""
-    if isinstance(star.parent, exp.Count):
-        return True
-    above = star.parent
-    while above is not None and above is not item.parent:
-        if isinstance(above, exp.Query):
-            return True
-        above = above.parent
-    return False
-
-
-def _name_of(node: exp.Expr) -> str | None:
-    """The name that DuckDB gives a SELECT item; None where it is made up from the expression."""
-    if isinstance(node, exp.Alias):
-        return None if _explodes(node.this) else node.alias
-    if isinstance(node, exp.Paren):
-        return _name_of(node.this)
-    if isinstance(node, exp.Column):
-        return node.name
-    if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
-        return node.expression.name
-    return None
-
-
-def _explodes(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Explode | exp.Unnest)

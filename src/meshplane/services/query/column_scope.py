@@ -6,9 +6,9 @@ Where a reference can be read in two ways that differ, all readings count and th
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from meshplane.services.query.column_flow import Flow, together
+from meshplane.services.query.column_flow import NOTHING, DirectSubtype, Flow, together
 
 
 class Undecidable(Exception):
@@ -35,15 +35,18 @@ class NamedFlow:
 class Rows:
     """The answer of a query: its columns, and what decides which rows there are.
 
+    `ordered_by` is what else the order of the rows may depend on: a window sorts them on the way.
+    It matters where something picks rows by their place, as LIMIT does.
     `open` says that there may be more columns than are listed (`unnest` of a struct).
     """
 
     columns: tuple[NamedFlow, ...]
     decided_by: Flow
+    ordered_by: Flow = NOTHING
     open: bool = False
 
     def with_distinct_names(self) -> "Rows":
-        """As DuckDB exposes a subquery: a name that repeats gets `_1`, `_2`, …
+        """As DuckDB exposes a subquery: a name that repeats gets a number behind it.
 
         Raises:
             Undecidable: such a name is taken by another column.
@@ -65,14 +68,14 @@ class Rows:
             if name.lower() in taken:
                 raise Undecidable
             renamed.append(NamedFlow(name, column.flow))
-        return Rows(tuple(renamed), self.decided_by, self.open)
+        return replace(self, columns=tuple(renamed))
 
     def renamed(self, names: Sequence[str]) -> "Rows":
         """With the first columns renamed, as by `t(a, b)`."""
         head = tuple(
             NamedFlow(name, column.flow) for name, column in zip(names, self.columns, strict=False)
         )
-        return Rows(head + self.columns[len(head) :], self.decided_by, self.open)
+        return replace(self, columns=head + self.columns[len(head) :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Scope:
     tables: Mapping[str, Rows]
     outer: "Scope | None" = None
     sources: list[Source] = field(default_factory=list)
+    ordered_by: list[Flow] = field(default_factory=list)
     merged: list[Merged] = field(default_factory=list)
     aliases: dict[str, Callable[[], Flow]] = field(default_factory=dict)
     windows: dict[str, Callable[[], Flow]] = field(default_factory=dict)
@@ -153,7 +157,7 @@ class Scope:
                     continue
                 if qualified and source.schema != parts[start - 1]:
                     continue
-                step = "TRANSFORMATION" if len(parts) > start + 2 else "IDENTITY"
+                step: DirectSubtype = "TRANSFORMATION" if len(parts) > start + 2 else "IDENTITY"
                 found += [flow.through(step) for flow in source.find(parts[start + 1])]
         return found
 

@@ -77,7 +77,7 @@ def _parsed(sql: str) -> "exp.Expr | None":
 
     try:
         statements = [s for s in sqlglot.parse(sql, read="duckdb") if s is not None]
-    except Exception:  # the parser fails in many ways on what it does not know; None says so
+    except Exception:  # noqa: BLE001  the parser fails in many ways; None says that it did
         return None
     if len(statements) == 1 and isinstance(statements[0], exp.Query):
         return statements[0]
@@ -108,7 +108,7 @@ def _worked_out(
         rows = Queries(universe, base_table).outermost(statement)
         if _lost_names(sql, statement, relations, every=rows.open):
             return None
-    except Exception:  # lineage is a by-product: it says "not exact", it never fails a query
+    except Exception:  # noqa: BLE001  a by-product never fails a query: it says "not exact"
         return None
     if len(rows.columns) != len(output_names):
         return None
@@ -156,8 +156,7 @@ def _lost_names(sql: str, statement: "exp.Expr", relations: Relations, *, every:
 
     `every` counts any word as a name, for where columns may exist that are not known.
     """
-    from sqlglot import exp, tokenize
-    from sqlglot.tokens import TokenType
+    from sqlglot import TokenType, exp, tokenize
 
     in_tree: Counter[str] = Counter()
     for node in statement.find_all(exp.Identifier, exp.Var, exp.DataType):

@@ -79,7 +79,7 @@ def stage_append(
     data_files = write_data_files(table, batches, limits)
     if not data_files:
         return _unchanged(table)
-    update = Transaction(table).update_snapshot()
+    update = _Base(table).update_snapshot()
     merges = table.properties.get(TableProperties.MANIFEST_MERGE_ENABLED) == "true"
     snapshot = update.merge_append() if merges else update.fast_append()
     for data_file in data_files:
@@ -104,7 +104,9 @@ def stage_delete(
     reader = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
     replaced: list[tuple[DataFile, list[DataFile]]] = []
     deleted = 0
-    for task in table.scan(row_filter=row_filter.expression).plan_files():
+    for task in table.scan().plan_files():
+        if not row_filter.may_match(task.file):
+            continue
         rows = fit_table(reader.to_table([task]), table.schema())
         kept = row_filter.without_matches(rows)
         if kept.num_rows == rows.num_rows:
@@ -115,7 +117,7 @@ def stage_delete(
     if not deleted:
         return _unchanged(table)
     snapshot = UpdateSnapshot(
-        Transaction(table), table.io, snapshot_properties={DELETED_ROWS: str(deleted)}
+        _Base(table), table.io, snapshot_properties={DELETED_ROWS: str(deleted)}
     ).overwrite()
     if not any(remaining for _, remaining in replaced):
         snapshot._operation = Operation.DELETE
@@ -129,6 +131,18 @@ def stage_delete(
     updates, _ = snapshot._commit()
     metadata, location = _write_version(files, table, updates, now)
     return _staged(files, metadata, location, added=0, deleted=deleted)
+
+
+class _Base(Transaction):
+    """The base that a snapshot is built upon.
+
+    pyiceberg's own copies the whole metadata each time it is looked at, a dozen times a snapshot,
+    to apply the changes that a transaction has gathered; here it never has any.
+    """
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        return self._table.metadata
 
 
 def _write_version(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyiceberg.partitioning import PartitionField, PartitionSpec, partition_record_value
+from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.transforms import IdentityTransform, TimeTransform
+from pyiceberg.transforms import TimeTransform
 from pyiceberg.typedef import Record
 
 
@@ -28,7 +28,7 @@ def partitions(
     keys = [_key(rows, field, schema) for field in spec.fields]
     names = [f"k{number}" for number in range(len(keys))]
     numbered = pa.table(
-        [codes for codes, _ in keys] + [pa.array(range(rows.num_rows), pa.int32())],
+        [codes for codes, _ in keys] + [pa.arange(0, rows.num_rows)],
         names=[*names, "row"],
     )
     # One thread: the order of rows within a group stays that of their arrival.
@@ -56,17 +56,15 @@ def _key(rows: pa.Table, field: PartitionField, schema: Schema) -> tuple[pa.Arra
     numbers: dict[Any, int] = {}
     codes: list[int] = []
     for value in encoded.dictionary.to_pylist():
-        result = transform(value)
-        if isinstance(field.transform, IdentityTransform):
-            result = partition_record_value(field, result, schema)
-        codes.append(numbers.setdefault(result, len(numbers)))
+        codes.append(numbers.setdefault(transform(value), len(numbers)))
     return pa.array(codes, pa.int32()).take(encoded.indices), list(numbers)
 
 
 def _reduced(column: pa.ChunkedArray, field: PartitionField) -> pa.ChunkedArray:
-    """The column as plain numbers where its type has them; instants first cut to their unit.
+    """The column in the form that partition values have: plain numbers for dates and times.
 
-    Cutting leaves a handful of distinct values where there might be as many as rows.
+    Instants are first cut to their unit, which leaves a handful of distinct values where there
+    might be as many as rows.
     """
     if pa.types.is_timestamp(column.type):
         utc = column.cast(pa.timestamp("us"))

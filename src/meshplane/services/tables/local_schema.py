@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from pyiceberg.partitioning import PartitionField, PartitionSpec
-from pyiceberg.schema import Schema, sanitize_column_names
+from pyiceberg.schema import Schema, make_compatible_name
 from pyiceberg.transforms import Transform, parse_transform
 from pyiceberg.types import (
     BinaryType,
@@ -81,9 +81,8 @@ def to_schema(columns: Sequence[ColumnSpec]) -> Schema:
                 doc=column.doc,
             )
         )
-    schema = Schema(*fields)
-    _check_taken(schema)
-    return schema
+    _check_taken([column.name for column in columns])
+    return Schema(*fields)
 
 
 def to_partition_spec(schema: Schema, partition_by: Sequence[PartitionBy]) -> PartitionSpec:
@@ -181,24 +180,19 @@ def _check_name(name: str, field: str) -> None:
         raise Invalid("COLUMN_NAME_INVALID", message, field=field)
 
 
-def _check_taken(schema: Schema) -> None:
-    """SQL does not tell `Id` from `id`, and the files hold names in a reduced alphabet."""
+def _check_taken(names: Sequence[str]) -> None:
+    """SQL does not tell `Id` from `id`, and data files hold names in a reduced alphabet."""
     seen: dict[str, str] = {}
-    for position, (column, in_file) in enumerate(
-        zip(schema.fields, sanitize_column_names(schema).fields, strict=True)
-    ):
-        for key in {column.name.casefold(), in_file.name.casefold()}:
-            first = seen.setdefault(key, column.name)
-            if first != column.name or schema.fields[position] is not _first(schema, column.name):
-                raise Invalid(
-                    "COLUMN_NAME_TAKEN",
-                    f"The columns {first!r} and {column.name!r} cannot be told apart; rename one.",
-                    field=f"columns.{position}.name",
-                )
-
-
-def _first(schema: Schema, name: str) -> NestedField:
-    return next(column for column in schema.fields if column.name == name)
+    for position, name in enumerate(names):
+        keys = {name.casefold(), make_compatible_name(name).casefold()}
+        first = next((seen[key] for key in keys if key in seen), None)
+        if first is not None:
+            raise Invalid(
+                "COLUMN_NAME_TAKEN",
+                f"The columns {first!r} and {name!r} cannot be told apart; rename one.",
+                field=f"columns.{position}.name",
+            )
+        seen.update(dict.fromkeys(keys, name))
 
 
 def _to_type(column: ColumnSpec, field: str) -> IcebergType:

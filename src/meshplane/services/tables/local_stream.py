@@ -78,9 +78,12 @@ def _schema(source: pa.NativeFile) -> pa.Schema:
         )
     try:
         with pa.ipc.open_stream(source) as reader:
-            return reader.schema
-    except (pa.ArrowException, OSError, EOFError) as error:
+            schema: pa.Schema = reader.schema
+        # Names are read only when they are asked for, and may be no text.
+        str(schema)
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise _not_arrow() from error
+    return schema
 
 
 def _batches(source: pa.NativeFile, limits: StreamLimits) -> Iterator[pa.RecordBatch]:

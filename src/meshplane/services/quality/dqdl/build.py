@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,9 @@ class _Builder:
             self._constant(node)
         for node in _trees(tree, "default_labels"):
             self._default_labels = self._label_map(node)
-        rules = tuple(self._entry(node) for part in _trees(tree, "rules") for node in _subtrees(part))
+        rules = tuple(
+            self._entry(node) for part in _trees(tree, "rules") for node in _subtrees(part)
+        )
         analyzers = tuple(
             self._analyzer(node) for part in _trees(tree, "analyzers") for node in _subtrees(part)
         )
@@ -140,14 +143,12 @@ class _Builder:
         listed = next(_trees(node, "string_list"), None)
         if str(name) in self._constants:
             raise NotDqdl(node, f"the constant {name} is defined twice")
-        texts = tuple(text_of(token) for token in (value or _tokens(listed, "STRING")) if token) if (
-            value or listed is not None
-        ) else ()
+        texts = tuple(map(text_of, value if listed is None else _tokens(listed, "STRING")))
         for text in texts:
             for reference in _REFERENCE.findall(text.value):
                 if reference in self._constants:
                     raise NotDqdl(node, f"a constant cannot use another one (${reference})")
-        self._constants[str(name)] = texts[0] if value else texts
+        self._constants[str(name)] = texts[0] if listed is None else texts
 
     def _label_map(self, node: "Tree[Token]") -> Mapping[str, str]:
         labels: dict[str, str] = {}
@@ -176,11 +177,9 @@ class _Builder:
             return self._rule(node)
         if node.data == "group":
             inner = self._entry(next(_trees(node, "rule", "group", "all_of", "any_of")))
-            own = self._labels(node)
-            if isinstance(inner, Composite):
-                labels = MappingProxyType({**inner.labels, **own})
-                return Composite(inner.text, inner.line, inner.every, inner.members, labels)
-            return inner
+            own = (self._label_map(part) for part in _trees(node, "labels"))
+            labels = {key: value for part in own for key, value in part.items()}
+            return replace(inner, labels=MappingProxyType({**inner.labels, **labels}))
         return Composite(
             self._source(node),
             node.meta.line,
@@ -246,7 +245,9 @@ class _Builder:
     ) -> Condition | None:
         part = next(_trees(node, "comparison", "range", "membership", "match"), None)
         if part is None:
-            alone = not rule_type.condition_required and (name != "FileMatch" or len(parameters) == 2)
+            alone = not rule_type.condition_required and (
+                name != "FileMatch" or len(parameters) == 2
+            )
             if rule_type.kinds and not alone:
                 raise NotDqdl(node, f"{name} needs a condition, such as > 0")
             return None

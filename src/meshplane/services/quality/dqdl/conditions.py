@@ -20,9 +20,7 @@ from meshplane.services.quality.dqdl.model import (
 )
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_TIME_OF_DAY = re.compile(
-    r"(?:0?[1-9]|1[0-2]):[0-5]\d ?[AP]M|(?:[01]?\d|2[0-3]):[0-5]\d", re.ASCII
-)
+_TIME_OF_DAY = re.compile(r"(?:0?[1-9]|1[0-2]):[0-5]\d ?[AP]M|(?:[01]?\d|2[0-3]):[0-5]\d", re.ASCII)
 
 _PATTERN = (Operator.MATCHES, Operator.NOT_MATCHES)
 _ALIKE = (Operator.EQUAL, Operator.NOT_EQUAL, Operator.IN, Operator.NOT_IN)

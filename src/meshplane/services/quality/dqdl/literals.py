@@ -104,7 +104,7 @@ def _numeric(node: "Tree[Token] | Token") -> Numeric:
     if isinstance(node, Token):
         return _number(node)
     if node.data == "negative":
-        return Arithmetic(Number("0"), (("-", _numeric(node.children[0])),))
+        return Arithmetic(Number("0"), (("-", _numeric(node.children[-1])),))
     if node.data == "call":
         name, *arguments = node.children
         return Call(str(name), tuple(_numeric(argument) for argument in arguments))

@@ -33,7 +33,9 @@ def _judge(name: str, read: Reader, condition: Condition | None) -> Judge:
     def judge(readings: Readings) -> Verdict:
         value = read(readings)
         if value is None or not math.isfinite(value):
-            return Verdict(Outcome.FAIL, {}, f"{name} has no value, as there are no rows to measure.")
+            return Verdict(
+                Outcome.FAIL, {}, f"{name} has no value, as there are no rows to measure."
+            )
         metrics = {name: float(value)}
         if test(value):
             return Verdict(Outcome.PASS, metrics)
@@ -77,12 +79,12 @@ def completeness(rule: Rule, target: Target) -> Judge:
 
 
 def _numeric(metric: str, expression: str) -> Planner:
-    """A rule about an aggregate of one column of numbers; `{}` stands for the column."""
+    """A rule about an aggregate of one column of numbers; `{}` stands for its quoted name."""
 
     def plan(rule: Rule, target: Target) -> Judge:
         (column,) = rule.parameters
         name = target.column_of(column, Family.NUMBER)
-        measured = target.scan.aggregate(expression.format(f"CAST({name} AS DOUBLE)"))
+        measured = target.scan.aggregate(expression.replace("{}", name))
         return _judge(
             f"Column.{column}.{metric}", lambda readings: readings.value(measured), rule.condition
         )
@@ -91,7 +93,7 @@ def _numeric(metric: str, expression: str) -> Planner:
 
 
 mean = _numeric("Mean", "avg({})")
-total = _numeric("Sum", "sum({})")
+total = _numeric("Sum", "CAST(sum({}) AS DOUBLE)")
 standard_deviation = _numeric("StandardDeviation", "stddev_pop({})")
 variance = _numeric("Variance", "var_pop({})")
 
@@ -99,8 +101,7 @@ variance = _numeric("Variance", "var_pop({})")
 def correlation(rule: Rule, target: Target) -> Judge:
     """`ColumnCorrelation`, after Pearson."""
     names = [target.column_of(column, Family.NUMBER) for column in rule.parameters]
-    operands = ", ".join(f"CAST({name} AS DOUBLE)" for name in names)
-    measured = target.scan.aggregate(f"corr({operands})")
+    measured = target.scan.aggregate(f"corr({', '.join(names)})")
     name = _set_name(rule.parameters, "ColumnCorrelation")
     return _judge(name, lambda readings: readings.value(measured), rule.condition)
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 MAX_RULESET_BYTES = 64 * 1024
 MAX_NESTING = 32
 
-# Brackets count towards the nesting unless they stand in a text or a comment.
-_NESTING = re.compile(r'"(?:\\.|[^"\\])*"|(?://|#)[^\n]*|/\*.*?\*/|[()\[\]{}]', re.DOTALL)
+# Brackets count towards the nesting unless they stand in a text or a comment. One that is never
+# closed reaches to the end, so that no part of the text is looked at twice.
+_NESTING = re.compile(r'"(?:\\.|[^"\\])*"?|(?://|#)[^\n]*|/\*.*?(?:\*/|\Z)|[()\[\]{}]', re.DOTALL)
 
 _TERMS = {
     "$END": "the end of the ruleset",
@@ -61,7 +62,7 @@ def parse(text: str) -> Ruleset:
         Invalid: `RULESET_INVALID`, with line and column, when the text is not DQDL.
         TooLarge: `RULESET_TOO_LARGE`.
     """
-    size_bytes = len(text.encode("utf-8", "surrogatepass"))
+    size_bytes = len(text.encode("utf-8", "replace"))
     if size_bytes > MAX_RULESET_BYTES:
         raise TooLarge(
             "RULESET_TOO_LARGE",
@@ -69,6 +70,7 @@ def parse(text: str) -> Ruleset:
             "Split it into several rulesets.",
             field="ruleset",
         )
+    _check_characters(text)
     _check_nesting(text)
     try:
         return build(_tree(text), text)
@@ -85,6 +87,18 @@ def _invalid(line: int, column: int, reason: str) -> Invalid:
     )
 
 
+def _check_characters(text: str) -> None:
+    """A lone surrogate is no character of any encoding, and NUL ends a text in many engines."""
+    for found in re.finditer("[\0\ud800-\udfff]", text):
+        line, column = _line_and_column(text, found.start())
+        code = f"U+{ord(found.group()):04X}"
+        raise _invalid(line, column, f"the character {code} is not allowed; take it out.")
+
+
+def _line_and_column(text: str, position: int) -> tuple[int, int]:
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+
+
 def _check_nesting(text: str) -> None:
     depth = 0
     for found in _NESTING.finditer(text):
@@ -92,8 +106,7 @@ def _check_nesting(text: str) -> None:
         if mark in "([{":
             depth += 1
             if depth > MAX_NESTING:
-                line = text.count("\n", 0, found.start()) + 1
-                column = found.start() - text.rfind("\n", 0, found.start())
+                line, column = _line_and_column(text, found.start())
                 raise _invalid(
                     line, column, f"brackets are nested more than {MAX_NESTING} deep; flatten them."
                 )
@@ -115,7 +128,7 @@ def _place(problem: "UnexpectedInput", text: str) -> tuple[int, int]:
     from lark.exceptions import UnexpectedToken
 
     if isinstance(problem, UnexpectedToken) and problem.token.type == "$END":
-        return text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1
+        return _line_and_column(text, len(text))
     return problem.line, problem.column
 
 
@@ -124,20 +137,23 @@ def _expected(problem: "UnexpectedInput", text: str) -> str:
 
     found, names = "something else", set[str]()
     if isinstance(problem, UnexpectedToken):
-        names = set(problem.accepts or problem.expected)
+        names = set(problem.expected)
         found = "the end" if problem.token.type == "$END" else _shown(str(problem.token))
     elif isinstance(problem, UnexpectedCharacters):
         names = set(problem.allowed or ())
-        found = _shown(text[problem.pos_in_stream or 0 :])
+        # lark sets this number, and types it as None.
+        position: int = getattr(problem, "pos_in_stream", 0)
+        found = _shown(text[position:])
     names -= {"COMMENT", "JOINT"}
     terms = sorted(_TERMS.get(name, name.lower()) for name in names if not name.startswith("__"))
-    return f"found {found}, expected one of: {'  '.join(terms)}"
+    return f"found {found}, expected one of: {' | '.join(terms)}"
 
 
 def _shown(rest: str) -> str:
     """The next word of the ruleset: a piece of what its author wrote, not of the data."""
     word = re.match(r'"(?:\\.|[^"\\\n])*"?|\w+|\S', rest)
-    return (word.group()[:40] if word else rest[:1]) or "the end"
+    shown = word.group()[:40] if word else rest[:1]
+    return shown if shown.isprintable() else f"the character U+{ord(shown[0]):04X}"
 
 
 @cache

@@ -149,9 +149,7 @@ def _day(operand: Operand, target: Target) -> date:
     return day
 
 
-def _text_predicate(
-    column: str, condition: Condition, target: Target, *, ignore_case: bool
-) -> str:
+def _text_predicate(column: str, condition: Condition, target: Target, *, ignore_case: bool) -> str:
     name = target.column_of(column, *_SCALARS)
     value = f"CAST({name} AS VARCHAR)"
     if condition.operator in (Operator.MATCHES, Operator.NOT_MATCHES):
@@ -173,7 +171,9 @@ def _text_predicate(
     return " AND ".join([meets, *(f"NOT ({sql})" for sql in blank)])
 
 
-def _pattern_predicate(value: str, condition: Condition, target: Target, *, ignore_case: bool) -> str:
+def _pattern_predicate(
+    value: str, condition: Condition, target: Target, *, ignore_case: bool
+) -> str:
     (operand,) = condition.operands
     if not isinstance(operand, Text):
         raise CannotEvaluate(UNSUPPORTED, "it matches something other than a regular expression.")
@@ -225,7 +225,9 @@ def data_freshness(rule: Rule, target: Target) -> Judge:
         for operand in condition.operands
         if isinstance(operand, Duration)
     ]
-    predicate = compare(age, name, condition.operator, bounds, null=False)
+    meets = compare(age, name, condition.operator, bounds, null=False)
+    # A row without a time is never fresh, nor different from an age.
+    predicate = f"{age} IS NOT NULL AND {meets}"
     return _share_judge(f"Column.{column}.DataFreshness.Compliance", predicate, rule, target)
 
 

@@ -5,8 +5,11 @@ reaches the SQL.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+
+MAX_FUSED = 250
 
 Value = str | int | float | date
 
@@ -105,18 +108,20 @@ class Scan:
         """The bound values by placeholder name, also of those that no statement uses in the end."""
         return dict(self._values)
 
-    def statement(self) -> str | None:
-        """The fused SELECT, or None if nothing is to be measured."""
-        return self._select(list(self._aggregates)) if self._aggregates else None
+    def statements(self) -> list[list[str]]:
+        """The expressions of each fused SELECT: one SELECT, but for very large rulesets.
 
-    def single_statements(self) -> list[str]:
-        """One SELECT for each aggregate, in order, for when the fused one could not be computed."""
-        return [self._select([expression]) for expression in self._aggregates]
+        The time that the engine takes to plan a SELECT grows with the square of its length: 2000
+        aggregates take 6.6 s in one and 0.6 s in eight.
+        """
+        asked = list(self._aggregates)
+        return [asked[start : start + MAX_FUSED] for start in range(0, len(asked), MAX_FUSED)]
 
-    def _select(self, expressions: list[str]) -> str:
+    def select(self, expressions: Sequence[str]) -> str:
+        """The statement that measures some of the expressions that were asked for."""
         listed = ",\n  ".join(expressions)
         # Names are quoted and values are placeholders in each of the expressions.
-        return f"SELECT\n  {listed}\nFROM {quoted(self.relation)}"  # noqa: S608
+        return f"SELECT\n  {listed}\nFROM {quoted(self.relation)}"
 
     def group_statement(self, grouping: Grouping) -> str:
         """The statement that counts groups; its row fits `Groups`."""

@@ -1,6 +1,6 @@
 """The table that rules are planned for, and what planning a rule may come to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -66,9 +66,16 @@ class Family(Enum):
     OTHER = "nested, binary or other values"
 
 
+_WHOLE_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _NUMBERS = frozenset(
-    "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT "
-    "FLOAT REAL DOUBLE DECIMAL".split()
+    [
+        *_WHOLE_NUMBERS,
+        *(f"U{name}" for name in _WHOLE_NUMBERS),
+        "FLOAT",
+        "REAL",
+        "DOUBLE",
+        "DECIMAL",
+    ]
 )
 _TIMES = frozenset(
     ["DATE", "TIMESTAMP", "DATETIME", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP_US"]
@@ -100,13 +107,14 @@ class Target:
         scan: collects what is to be measured.
         columns: the columns of the table and their DuckDB types.
         now: the time of the run.
-        pattern_is_valid: whether the engine can use a regular expression.
+        matching: those of some texts in which a regular expression is found, or None if the engine
+            does not know the expression.
     """
 
     scan: Scan
     columns: Mapping[str, str]
     now: datetime
-    pattern_is_valid: Callable[[str], bool]
+    matching: Callable[[str, Sequence[str]], frozenset[str] | None]
 
     def column(self, name: str) -> str:
         """The quoted name of a column.
@@ -149,10 +157,20 @@ class Target:
         Raises:
             CannotEvaluate: the engine does not know it.
         """
-        if not self.pattern_is_valid(text):
+        self.names_matching(text, ())
+        return text
+
+    def names_matching(self, pattern: str, names: Sequence[str]) -> frozenset[str]:
+        """Those of the names in which a regular expression is found.
+
+        Raises:
+            CannotEvaluate: the engine does not know it.
+        """
+        found = self.matching(pattern, names)
+        if found is None:
             raise CannotEvaluate(
                 UNSUPPORTED,
                 "the regular expression is not valid. It follows RE2, which has no lookaround and "
                 "no back references.",
             )
-        return text
+        return found

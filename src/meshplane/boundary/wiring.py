@@ -1,0 +1,68 @@
+"""What the composition root hands to a service, and what it gets back."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from fastapi import APIRouter
+
+from meshplane.boundary.boundary import Boundary
+from meshplane.events.consumer import Consumer
+from meshplane.kit.clock import Clock
+from meshplane.kit.ids import IdMaker
+from meshplane.platform.store import Store
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every service of a process stands on.
+
+    Args:
+        boundary: runs operations.
+        store: of this process's home.
+        clock, new_id: the clock and the id maker.
+        lake_folder: where local tables lie.
+        scratch_folder: for files that nothing keeps; emptied at each start.
+        mask_key: 32 secret bytes of this mesh, for keyed hashes.
+        query_workers: warm processes that wait for queries.
+        query_memory_mib: memory that one query may use.
+    """
+
+    boundary: Boundary
+    store: Store
+    clock: Clock
+    new_id: IdMaker
+    lake_folder: Path
+    scratch_folder: Path
+    mask_key: bytes
+    query_workers: int = 2
+    query_memory_mib: int = 1024
+
+
+async def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Built(Generic[A]):
+    """A service, ready to run.
+
+    Args:
+        router: its routes, without the prefix /api/v1.
+        api: what it offers to others; None where it offers nothing.
+        consumers: the events that it follows.
+        start, stop: for what it runs beside requests.
+    """
+
+    router: APIRouter
+    api: A
+    consumers: Sequence[Consumer] = ()
+    start: Callable[[], Awaitable[None]] = field(default=_nothing)
+    stop: Callable[[], Awaitable[None]] = field(default=_nothing)
+
+
+Needs = dict[str, Any]
+"""The apis that a service's `NEEDS` names."""

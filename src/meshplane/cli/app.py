@@ -1,0 +1,71 @@
+"""The `meshplane` command: every service's commands put together."""
+
+import sys
+import traceback
+from pathlib import Path
+
+import typer
+
+from meshplane.cli import (
+    assets,
+    audit,
+    catalog,
+    demo,
+    domains,
+    events,
+    lineage,
+    permissions,
+    projects,
+    quality,
+    query,
+    serve,
+    subscriptions,
+    tables,
+    token,
+)
+
+app = typer.Typer(
+    name="meshplane",
+    help="The control plane of a data mesh.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+app.command("token")(token.token)
+app.command("query")(query.query)
+app.command("search")(catalog.search)
+app.add_typer(domains.app, name="domains")
+app.add_typer(projects.app, name="projects")
+app.add_typer(tables.app, name="tables")
+app.add_typer(assets.app, name="assets")
+app.add_typer(quality.app, name="quality")
+app.add_typer(subscriptions.app, name="subscriptions")
+app.add_typer(permissions.app, name="permissions")
+app.add_typer(lineage.app, name="lineage")
+app.add_typer(events.app, name="events")
+app.add_typer(audit.app, name="audit")
+
+
+def main() -> None:
+    """Runs the command line. Exit codes: 0 done, 1 refused or failed, 2 wrong use."""
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 # a person gets words; the line says where to look
+        _tell_of_defect(error)
+        sys.exit(1)
+
+
+def _tell_of_defect(error: Exception) -> None:
+    """Names the kind and the place of an error that no command knows; never what it says."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "meshplane" in Path(frame.filename).parts]
+    place = (own or frames)[-1]
+    print(
+        f"This is a defect in meshplane: {type(error).__name__} in {place.name}, "
+        f"{place.filename}:{place.lineno}. Please report this line.",
+        file=sys.stderr,
+    )

@@ -1,0 +1,50 @@
+"""`meshplane query`: runs one SELECT over what the caller may see."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from meshplane.cli import present, resolve
+from meshplane.cli.session import Session, connected
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@connected
+def query(
+    session: Session,
+    sql: Annotated[str, typer.Argument(help="One SELECT over domain.product names.")],
+    project: Annotated[
+        str, typer.Option(help="The project on whose behalf you ask (name or id).")
+    ] = "",
+    as_of: Annotated[str, typer.Option(help="The data as it was then: 2026-01-31T12:00:00Z")] = "",
+    max_rows: Annotated[int | None, typer.Option(min=1, help="At most this many rows.")] = None,
+) -> None:
+    """Runs a query over what you, or your project, were granted."""
+    body: dict[str, Any] = {"sql": sql}
+    if project:
+        body["projectId"] = resolve.project_id(session.api, project)
+    if as_of:
+        body["asOf"] = as_of
+    if max_rows is not None:
+        body["maxRows"] = max_rows
+    answer = session.api.post("/query", body)
+    session.show(answer, lambda: _drawn(answer))
+
+
+def _drawn(answer: dict[str, Any]) -> "RenderableType":
+    names = [column["name"] for column in answer["columns"]]
+    rows = [dict(enumerate(row)) for row in answer["rows"]]
+    columns = [(name, _nth(index)) for index, name in enumerate(names)]
+    relations = ", ".join(relation["name"] for relation in answer["relations"])
+    more = ", more were left off" if answer["truncated"] else ""
+    return present.stacked(
+        present.listing(rows, columns, nothing="No rows."),  # type: ignore[arg-type]
+        f"{answer['rowCount']:,} rows{more} from {relations or 'no table'} "
+        f"in {answer['seconds']:.3f} s",
+    )
+
+
+def _nth(index: int) -> Any:
+    return lambda row: row[index]

@@ -1,0 +1,98 @@
+"""How the processes of one mesh know and call each other."""
+
+import httpx
+import orjson
+
+from meshplane.boundary.actor import Actor
+from meshplane.boundary.remote import PREFIX
+from meshplane.gateway.issuer import EmbeddedIssuer, IssuerKeys
+from meshplane.gateway.problems import kind_of
+from meshplane.kit.clock import Clock, SystemClock
+from meshplane.kit.errors import FieldProblem, Unavailable
+from meshplane.run.catalogue import SERVICES
+from meshplane.run.home import Home
+from meshplane.run.settings import Settings
+
+_TIMEOUT_SECONDS = 30.0
+_TOKEN_SECONDS = 300
+
+
+def issuer(settings: Settings, clock: Clock | None = None) -> EmbeddedIssuer:
+    """The embedded issuer of a home; its key is made when there is none."""
+    home = Home(settings.home)
+    home.prepare()
+    keys = IssuerKeys.load_or_create(home.keys)
+    noted = home.issuer_url.read_text(encoding="utf-8") if home.issuer_url.exists() else None
+    url = settings.issuer_url or noted or f"http://{settings.host}:{settings.port}"
+    return EmbeddedIssuer(keys, url, settings.audience, clock or SystemClock())
+
+
+def note_issuer_url(settings: Settings, base_url: str) -> None:
+    """Notes in the home where its issuer answers, for other processes and the command line."""
+    home = Home(settings.home)
+    home.prepare()
+    new = home.issuer_url.with_suffix(".new")
+    new.write_text(settings.issuer_url or base_url, encoding="utf-8")
+    new.replace(home.issuer_url)
+
+
+class HttpCaller:
+    """Calls services of other processes; see `boundary.remote.Caller`.
+
+    Args:
+        own_name: the service that calls.
+        issuer: signs its tokens.
+        links: base URLs by service; by default each answers on its own port of this machine.
+    """
+
+    def __init__(self, own_name: str, issuer: EmbeddedIssuer, links: dict[str, str]) -> None:
+        self._own_name = own_name
+        self._issuer = issuer
+        self._links = {
+            **{service.name: f"http://127.0.0.1:{service.port}" for service in SERVICES},
+            **links,
+        }
+        self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
+
+    async def call(self, service: str, method: str, actor: Actor, body: bytes) -> bytes:
+        """See `Caller.call`.
+
+        Raises:
+            MeshplaneError: what the other service answered, of the same kind and code.
+            Unavailable: SERVICE_UNREACHABLE.
+        """
+        behalf = actor.on_behalf_of if actor.is_service else actor.subject
+        name = actor.subject if actor.is_service else self._own_name
+        token = self._issuer.mint(
+            name,
+            (),
+            lifetime_seconds=_TOKEN_SECONDS,
+            service=name,
+            on_behalf_of=behalf,
+        )
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+        }
+        if actor.trace_id:
+            headers["traceparent"] = f"00-{actor.trace_id}-{actor.trace_id[:16]}-01"
+        try:
+            answer = await self._client.post(
+                f"{self._links[service]}{PREFIX}/{service}/{method}", content=body, headers=headers
+            )
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                "SERVICE_UNREACHABLE", f"The {service} service does not answer: try again."
+            ) from error
+        if answer.is_success:
+            return answer.content
+        problem = orjson.loads(answer.content)
+        raise kind_of(answer.status_code)(
+            problem["code"],
+            problem["detail"],
+            fields=[FieldProblem(one["field"], one["message"]) for one in problem["errors"]],
+        )
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()

@@ -1,0 +1,142 @@
+"""Puts one process together: store, boundary, the services that it runs, links to the others."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from meshplane.boundary import remote
+from meshplane.boundary.boundary import Boundary
+from meshplane.boundary.call import Judge
+from meshplane.boundary.idempotency import IDEMPOTENCY_KEYS
+from meshplane.boundary.wiring import Built, Ground
+from meshplane.events.lane import CURSORS, PARKED
+from meshplane.events.relay import Relay
+from meshplane.gateway.app import application
+from meshplane.gateway.identity import TokenVerifier
+from meshplane.kit.clock import SystemClock
+from meshplane.kit.ids import id_maker
+from meshplane.platform.local.sqlite import SqliteStore
+from meshplane.policy.engine import Engine, policy_texts
+from meshplane.run.catalogue import SERVICES, Service, chosen
+from meshplane.run.home import Home
+from meshplane.run.links import HttpCaller, issuer
+from meshplane.run.memberships import ServiceMemberships
+from meshplane.run.settings import Settings
+
+_SWEEP_SECONDS = 60.0
+PLATFORM_TABLES = (IDEMPOTENCY_KEYS, CURSORS, PARKED)
+
+
+class Mesh:
+    """One process of the mesh. Made on the event loop that will run it."""
+
+    def __init__(self, settings: Settings) -> None:
+        home = Home(settings.home)
+        home.prepare()
+        clock = SystemClock()
+        new_id = id_maker(clock)
+        tables = [table for service in SERVICES for table in service.tables]
+        self.store = SqliteStore(home.database, [*PLATFORM_TABLES, *tables], clock, new_id)
+        self.issuer = issuer(settings, clock)
+        memberships = ServiceMemberships()
+        roles = {settings.admin_group: "administrator", settings.auditor_group: "auditor"}
+        judge = Judge(Engine(policy_texts().values()), memberships, roles)
+        boundary = Boundary(self.store, judge, clock, new_id)
+        ground = Ground(
+            boundary=boundary,
+            store=self.store,
+            clock=clock,
+            new_id=new_id,
+            lake_folder=home.lake,
+            scratch_folder=home.scratch,
+            mask_key=home.mask_key(),
+            query_workers=settings.query_workers,
+            query_memory_mib=settings.query_memory_mib,
+        )
+        own = chosen(settings.only)
+        self._caller = HttpCaller(own[0].name, self.issuer, settings.links)
+        self._built = _build(own, ground, self._caller, memberships)
+        consumers = [consumer for built in self._built.values() for consumer in built.consumers]
+        self._relay = Relay(self.store, consumers, clock)
+        self._ready = False
+        verifier = TokenVerifier([self.issuer.trusted(may_name_services=True)], clock)
+        verifier.warm()
+        self.app: ASGIApp = application(
+            boundary=boundary,
+            verifier=verifier,
+            routers=[built.router for built in self._built.values()],
+            internal=[
+                route
+                for service in own
+                for route in _internal(service, self._built[service.name].api)
+            ],
+            issuer=self.issuer,
+            is_ready=lambda: self._ready,
+            run=self._run,
+        )
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[None]:
+        for built in self._built.values():
+            await built.start()
+        self._relay.start()
+        sweep = asyncio.create_task(self._sweep(), name="sweep")
+        self._ready = True
+        try:
+            yield
+        finally:
+            self._ready = False
+            sweep.cancel()
+            await self._relay.stop()
+            for built in reversed(self._built.values()):
+                await built.stop()
+            await self._caller.close()
+            await self.store.close()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            await self.store.remove_expired()
+
+
+def _build(
+    own: tuple[Service, ...],
+    ground: Ground,
+    caller: HttpCaller,
+    memberships: ServiceMemberships,
+) -> dict[str, Built[Any]]:
+    """The services of this process; what they need from others is called over HTTP."""
+    names = {service.name for service in own}
+    apis: dict[str, Any] = {}
+    built: dict[str, Built[Any]] = {}
+    for service in SERVICES:
+        if service.name in names:
+            wire = service.module("wire")
+            built[service.name] = wire.build(ground, {need: apis[need] for need in wire.NEEDS})
+            apis[service.name] = built[service.name].api
+        else:
+            protocol = _protocol(service)
+            if protocol is not None:
+                apis[service.name] = remote.stand_in(service.name, protocol, caller)
+    memberships.domains, memberships.projects = apis["domains"], apis["projects"]
+    return built
+
+
+def _protocol(service: Service) -> type | None:
+    """The Protocol of a service's `api.py`; None where it offers nothing to others."""
+    try:
+        module = service.module("api")
+    except ModuleNotFoundError:
+        return None
+    protocol: type = getattr(module, f"{service.name.capitalize()}Api")
+    return protocol
+
+
+def _internal(service: Service, api: object) -> list[Any]:
+    protocol = _protocol(service)
+    return remote.routes(service.name, protocol, api) if protocol is not None else []
+
+

@@ -1,0 +1,142 @@
+"""Serves one process of the mesh until it is told to stop."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from meshplane.kit.errors import Invalid
+from meshplane.run.catalogue import chosen
+from meshplane.run.links import note_issuer_url
+from meshplane.run.mesh import Mesh
+from meshplane.run.sample import start_loading
+from meshplane.run.settings import Settings, read_settings
+
+_KEEP_ALIVE_SECONDS = 30
+_STOP_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What the command line says; None leaves a setting to the environment or the file.
+
+    Args:
+        home, host, port, only: as in `Settings`.
+        sample: whether to load the sample mesh beside the server.
+    """
+
+    home: Path | None = None
+    host: str | None = None
+    port: int | None = None
+    only: tuple[str, ...] | None = None
+    sample: bool = False
+
+
+def serve(options: ServeOptions) -> None:
+    """Serves until SIGINT or SIGTERM; blocks.
+
+    Prints `ready http://…` to standard output when requests are answered.
+
+    Raises:
+        Invalid: SETTING_INVALID; PORT_TAKEN.
+    """
+    settings = read_settings(
+        home=options.home, host=options.host, port=options.port, only=options.only
+    )
+    _configure_logs(settings.log_level)
+    listener = _listen(settings)
+    port = listener.getsockname()[1]
+    base_url = f"http://{settings.host}:{port}"
+    if not settings.only:
+        note_issuer_url(settings, base_url)
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop()) as runner:
+        runner.run(_serve(settings, listener, base_url, options.sample))
+
+
+def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # where there is no uvloop, asyncio's own loop does
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(
+    settings: Settings,
+    listener: socket.socket,
+    base_url: str,
+    sample: bool,
+) -> None:
+    mesh = Mesh(settings)
+    # What is alive now lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            mesh.app,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.005)
+    if server.started:
+        sys.stdout.write(f"ready {base_url}\n")
+        sys.stdout.flush()
+        if sample:
+            start_loading(base_url, mesh.issuer, settings.home)
+    await serving
+
+
+def _listen(settings: Settings) -> socket.socket:
+    port = settings.port
+    if settings.only and port == Settings.model_fields["port"].default:
+        port = chosen(settings.only)[0].port
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, port))
+    except OSError:
+        listener.close()
+        raise Invalid(
+            "PORT_TAKEN",
+            f"Port {port} of {settings.host} is taken: stop what uses it, or choose another with "
+            "--port.",
+            field="port",
+        ) from None
+    listener.listen(1024)
+    listener.set_inheritable(False)
+    return listener
+
+
+def _configure_logs(level: str) -> None:
+    number = logging.getLevelName(level.upper())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=number, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+

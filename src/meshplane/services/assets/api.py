@@ -1,0 +1,57 @@
+"""What the assets service offers to others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from meshplane.boundary.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class AssetColumn:
+    """A column of an asset."""
+
+    name: str
+    type: str
+    description: str
+    classification: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetSummary:
+    """An asset, for others. `quality_score` is 0 to 1, None while no ruleset was run."""
+
+    asset_id: str
+    name: str
+    domain_id: str
+    domain_name: str
+    project_id: str
+    project_name: str
+    table_id: str
+    description: str
+    classification: str
+    owner: str
+    columns: tuple[AssetColumn, ...]
+    quality_score: float | None
+
+
+class AssetsApi(Protocol):
+    """Reads assets."""
+
+    async def find(self, actor: Actor, asset_id: str) -> AssetSummary | None:
+        """The asset with that id."""
+        ...
+
+    async def named(
+        self, actor: Actor, name: str, domain_name: str | None
+    ) -> list[AssetSummary]:
+        """The assets of that name: of one domain, or of all."""
+        ...
+
+    async def of_tables(self, actor: Actor, table_ids: Sequence[str]) -> list[AssetSummary]:
+        """The assets that publish these tables."""
+        ...
+
+    async def search(self, actor: Actor, words: str, limit: int) -> list[AssetSummary]:
+        """Assets whose name, description or columns hold the words, best first."""
+        ...

@@ -1,0 +1,64 @@
+"""What other services may read of assets; see `AssetsApi`."""
+
+from collections.abc import Sequence
+
+from meshplane.boundary.actor import Actor
+from meshplane.platform.store import Store, UnitOfWork
+from meshplane.services.assets import records
+from meshplane.services.assets.api import AssetSummary
+from meshplane.services.assets.store import ASSET_NAMES, ASSET_TABLES, ASSETS
+
+_MOST_OF_ONE_NAME = 100
+
+
+class AssetsReader:
+    """Reads what is committed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def find(self, actor: Actor, asset_id: str) -> AssetSummary | None:  # noqa: ARG002 - of the api
+        """See `AssetsApi.find`."""
+        row = await self._store.begin().get(ASSETS, asset_id)
+        return records.summary(row.item) if row else None
+
+    async def named(
+        self,
+        actor: Actor,  # noqa: ARG002 - of the api
+        name: str,
+        domain_name: str | None,
+    ) -> list[AssetSummary]:
+        """See `AssetsApi.named`."""
+        work = self._store.begin()
+        if domain_name is not None:
+            row = await work.get(ASSET_NAMES, domain_name, name)
+            rows = [row] if row else []
+        else:
+            page = await work.query(ASSET_NAMES, name, index="byName", limit=_MOST_OF_ONE_NAME)
+            rows = list(page.rows)
+        return await _summaries(work, [row.item["assetId"] for row in rows])
+
+    async def of_tables(
+        self,
+        actor: Actor,  # noqa: ARG002 - of the api
+        table_ids: Sequence[str],
+    ) -> list[AssetSummary]:
+        """See `AssetsApi.of_tables`."""
+        work = self._store.begin()
+        rows = [await work.get(ASSET_TABLES, table_id) for table_id in table_ids]
+        return await _summaries(work, [row.item["assetId"] for row in rows if row is not None])
+
+    async def search(
+        self,
+        actor: Actor,  # noqa: ARG002 - of the api
+        words: str,
+        limit: int,
+    ) -> list[AssetSummary]:
+        """See `AssetsApi.search`."""
+        rows = await self._store.begin().search(ASSETS, words, limit)
+        return [records.summary(row.item) for row in rows]
+
+
+async def _summaries(work: UnitOfWork, asset_ids: Sequence[str]) -> list[AssetSummary]:
+    rows = [await work.get(ASSETS, asset_id) for asset_id in asset_ids]
+    return [records.summary(row.item) for row in rows if row is not None]

@@ -1,0 +1,17 @@
+"""The tables of the assets service."""
+
+from meshplane.platform.tables import Index, Table
+
+ALL = "all"
+"""The one partition of the index that lists every asset by name."""
+
+ASSETS = Table(
+    "Assets",
+    "assetId",
+    indexes=(Index("byName", "listing", "name"), Index("byProject", "projectId", "name")),
+    search=("name", "description", "columnNames", "columnDescriptions", "tags"),
+)
+ASSET_NAMES = Table("AssetNames", "domainName", "name", indexes=(Index("byName", "name", "domainName"),))
+ASSET_TABLES = Table("AssetTables", "tableId")
+
+TABLES = (ASSETS, ASSET_NAMES, ASSET_TABLES)

@@ -1,0 +1,67 @@
+"""Anchors: heads of the chain, noted in a file beside the database.
+
+A chain alone does not show that its end was cut off. Every minute in which it grew, its head is
+appended to `audit-anchors.log`, and verification looks for each of them.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+
+from meshplane.platform.store import Store
+
+ANCHOR_SECONDS = 60.0
+
+
+class Anchors:
+    """Notes heads and finds them again.
+
+    Args:
+        store: holds the chain.
+        file: where heads are noted; a line is `SEQUENCE HASH`.
+    """
+
+    def __init__(self, store: Store, file: Path) -> None:
+        self._store = store
+        self._file = file
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to note heads, the first at once."""
+        self._task = asyncio.create_task(self._run(), name="audit-anchors")
+
+    async def stop(self) -> None:
+        """Notes the last head and ends."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.note()
+
+    async def note(self) -> None:
+        """Notes the present head, if it is not noted yet."""
+        head = await self._head()
+        if head is not None and (not (noted := self.noted()) or noted[-1] != head):
+            await asyncio.to_thread(self._append, head)
+
+    def noted(self) -> list[tuple[int, str]]:
+        """(sequence, hash) of each noted head; a line that was cut by a crash is left out."""
+        if not self._file.exists():
+            return []
+        lines = self._file.read_text(encoding="ascii", errors="replace").split("\n")[:-1]
+        parts = [line.split(" ") for line in lines]
+        return [(int(p[0]), p[1]) for p in parts if len(p) == 2 and p[0].isdigit()]  # noqa: PLR2004
+
+    async def _run(self) -> None:
+        while True:
+            await self.note()
+            await asyncio.sleep(ANCHOR_SECONDS)
+
+    async def _head(self) -> tuple[int, str] | None:
+        last = await self._store.audit_head()
+        return last if last[0] else None
+
+    def _append(self, head: tuple[int, str]) -> None:
+        with self._file.open("a", encoding="ascii") as file:
+            file.write(f"{head[0]} {head[1]}\n")
+            file.flush()
+            os.fsync(file.fileno())

@@ -1,0 +1,18 @@
+"""Puts the audit service together."""
+
+from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.services.audit.anchors import Anchors
+from meshplane.services.audit.routes import router
+
+NEEDS: tuple[str, ...] = ()
+
+
+def build(ground: Ground, needs: Needs) -> Built[None]:  # noqa: ARG001 - every wire has it
+    """The service on that ground."""
+    anchors = Anchors(ground.store, ground.lake_folder.parent / "audit-anchors.log")
+    return Built(
+        router(ground.store, anchors, ground.boundary),
+        None,
+        start=anchors.start,
+        stop=anchors.stop,
+    )

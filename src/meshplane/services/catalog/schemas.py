@@ -1,0 +1,27 @@
+"""Bodies of the catalog service."""
+
+from pydantic import Field
+
+from meshplane.boundary.schemas import ApiModel
+
+
+class SearchQuery(ApiModel):
+    """What to look for."""
+
+    q: str = Field(min_length=1, max_length=500, description="Words to look for.")
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+class FoundAsset(ApiModel):
+    """An asset that was found; `columns` are those whose name or description holds a word."""
+
+    asset_id: str
+    name: str
+    domain_name: str
+    project_id: str
+    project_name: str
+    description: str
+    classification: str
+    quality_score: float | None
+    columns: list[str]
+    requestable: bool

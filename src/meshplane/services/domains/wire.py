@@ -1,0 +1,13 @@
+"""Puts the domains service together."""
+
+from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.services.domains.api import DomainsApi
+from meshplane.services.domains.routes import router
+from meshplane.services.domains.service import Domains, DomainsReader
+
+NEEDS: tuple[str, ...] = ()
+
+
+def build(ground: Ground, needs: Needs) -> Built[DomainsApi]:  # noqa: ARG001 - every wire has it
+    """The service on that ground."""
+    return Built(router(Domains(), ground.boundary), DomainsReader(ground.store))

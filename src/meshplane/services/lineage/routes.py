@@ -1,0 +1,32 @@
+"""HTTP of the lineage service."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import RootModel
+
+from meshplane.boundary.boundary import Boundary
+from meshplane.boundary.operation import CallArgument, Operations
+from meshplane.services.lineage.schemas import AcceptedView, AssetLineageView, LineageQuery
+from meshplane.services.lineage.service import Lineage
+
+
+class LineageEvent(RootModel[dict[str, Any]]):
+    """An OpenLineage 2-0-2 RunEvent, JobEvent or DatasetEvent."""
+
+
+def router(lineage: Lineage, boundary: Boundary) -> APIRouter:
+    """The routes under /api/v1/lineage."""
+    operations = Operations(boundary, "lineage")
+
+    @operations.write("POST", "/lineage", "receiveLineageEvent", status=202)
+    async def receive_lineage_event(call: CallArgument, body: LineageEvent) -> AcceptedView:
+        return await lineage.receive(call, body.root)
+
+    @operations.read("/lineage/{asset_id}", "getAssetLineage")
+    async def get_asset_lineage(
+        call: CallArgument, asset_id: str, query: Annotated[LineageQuery, Query()]
+    ) -> AssetLineageView:
+        return await lineage.of_asset(call, asset_id, query)
+
+    return operations.router

@@ -1,0 +1,13 @@
+"""Puts the lineage service together."""
+
+from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.services.lineage.consumers import CONSUMERS
+from meshplane.services.lineage.routes import router
+from meshplane.services.lineage.service import Lineage
+
+NEEDS = ("assets",)
+
+
+def build(ground: Ground, needs: Needs) -> Built[None]:
+    """The service on that ground."""
+    return Built(router(Lineage(needs["assets"]), ground.boundary), None, CONSUMERS)

@@ -1,0 +1,14 @@
+"""Puts the projects service together."""
+
+from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.services.projects.api import ProjectsApi
+from meshplane.services.projects.routes import router
+from meshplane.services.projects.service import Projects, ProjectsReader
+
+NEEDS = ("domains",)
+
+
+def build(ground: Ground, needs: Needs) -> Built[ProjectsApi]:
+    """The service on that ground."""
+    projects = Projects(needs["domains"])
+    return Built(router(projects, ground.boundary), ProjectsReader(ground.store))

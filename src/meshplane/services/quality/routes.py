@@ -1,0 +1,40 @@
+"""HTTP of the quality service."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from meshplane.boundary.boundary import Boundary
+from meshplane.boundary.operation import CallArgument, Operations
+from meshplane.boundary.schemas import Page
+from meshplane.services.quality.schemas import NewRuleset, NewRun, RulesetView, RunQuery, RunView
+from meshplane.services.quality.service import Quality
+
+
+def router(quality: Quality, boundary: Boundary) -> APIRouter:
+    """The routes under /api/v1/data-quality."""
+    operations = Operations(boundary, "data-quality")
+
+    @operations.write("PUT", "/data-quality/rulesets/{asset_id}", "putRuleset")
+    async def put_ruleset(call: CallArgument, asset_id: str, body: NewRuleset) -> RulesetView:
+        return await quality.put_ruleset(call, asset_id, body)
+
+    @operations.read("/data-quality/rulesets/{asset_id}", "getRuleset")
+    async def get_ruleset(call: CallArgument, asset_id: str) -> RulesetView:
+        return await quality.ruleset(call, asset_id)
+
+    @operations.write("POST", "/data-quality/run", "startQualityRun")
+    async def start_quality_run(call: CallArgument, body: NewRun) -> RunView:
+        return await quality.run(call, body)
+
+    @operations.read("/data-quality/runs", "listQualityRuns")
+    async def list_quality_runs(
+        call: CallArgument, query: Annotated[RunQuery, Query()]
+    ) -> Page[RunView]:
+        return await quality.runs(call, query)
+
+    @operations.read("/data-quality/runs/{run_id}", "getQualityRun")
+    async def get_quality_run(call: CallArgument, run_id: str) -> RunView:
+        return await quality.get_run(call, run_id)
+
+    return operations.router

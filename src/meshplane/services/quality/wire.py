@@ -1,0 +1,12 @@
+"""Puts the quality service together."""
+
+from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.services.quality.routes import router
+from meshplane.services.quality.service import Quality
+
+NEEDS = ("assets", "tables")
+
+
+def build(ground: Ground, needs: Needs) -> Built[None]:
+    """The service on that ground."""
+    return Built(router(Quality(needs["assets"], needs["tables"]), ground.boundary), None)

@@ -1,0 +1,107 @@
+"""The engine of one statement: opened in the child before a job comes, locked when it has come."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import orjson
+
+from meshplane.services.query.sandbox.faults import DEEP, invalid, limit, refused
+from meshplane.services.query.sandbox.job import Limits
+from meshplane.services.query.sandbox.text import check_text
+
+Connection = duckdb.DuckDBPyConnection
+
+# Set when the engine opens, before any text of a caller is near. No temporary directory: nothing
+# of a query ever lies on a disk. A session has one time zone, so that answers do not depend on
+# where the server stands. errors_as_json gives the place of an error without reading its text.
+_SETTINGS = {
+    "temp_directory": "",
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_persistent_secrets": False,
+    "errors_as_json": True,
+    "threads": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A statement as the engine parsed it: what it will run, and the tree that the gate walks."""
+
+    statement: duckdb.Statement
+    tree: dict[str, Any]
+
+
+def open_engine() -> Connection:
+    """A fresh engine in memory, warmed for its first statement."""
+    connection = duckdb.connect(":memory:", config=_SETTINGS)
+    connection.execute("SET TimeZone = 'UTC'")
+    serialise(connection, "SELECT 1")
+    return connection
+
+
+def lock(connection: Connection, limits: Limits, files: list[str]) -> None:
+    """Closes the engine for good: it opens `files` and nothing else, and no setting changes.
+
+    The order matters: the paths while they can still be set, the configuration lock last.
+    """
+    paths = ", ".join(literal(path) for path in files)
+    for setting in (
+        f"threads = {int(limits.threads)}",
+        f"memory_limit = '{int(limits.memory_mib)}MiB'",
+        f"allowed_paths = [{paths}]",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET {setting}")
+
+
+def serialise(connection: Connection, sql: str) -> dict[str, Any]:
+    """The engine's tree of a text, as it writes it.
+
+    Raises:
+        LimitReached: it is nested deeper than the decoder goes (some 330 levels of functions).
+    """
+    row = connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchone()
+    assert row is not None
+    try:
+        tree: dict[str, Any] = orjson.loads(row[0])
+    except orjson.JSONDecodeError as error:
+        raise limit(DEEP) from error
+    return tree
+
+
+def parse(connection: Connection, sql: str) -> Parsed:
+    """Parses a caller's text into exactly one SELECT.
+
+    Raises:
+        Refused: it holds another kind of statement, several, or a NUL character.
+        Invalid: it is empty.
+        LimitReached: it is too long or nested too deeply.
+        duckdb.Error: it does not parse.
+    """
+    check_text(sql)
+    statements = connection.extract_statements(sql)
+    if not statements:
+        raise invalid("There is no statement in the text.")
+    if len(statements) > 1:
+        raise refused("One statement at a time: the text holds several.")
+    if statements[0].type is not duckdb.StatementType.SELECT:
+        raise refused("Only SELECT, and DESCRIBE of one table, may be run here.")
+    tree = serialise(connection, sql)
+    if tree["error"] or len(tree["statements"]) != 1:
+        raise refused("Only SELECT, and DESCRIBE of one table, may be run here.")
+    return Parsed(statements[0], tree["statements"][0])
+
+
+def literal(text: str) -> str:
+    """The text as a string literal of the engine."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """The name as a quoted identifier of the engine."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,278 @@
+"""The sandbox as a service sees it: give it a statement, get an answer. Loads no engine."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import orjson
+
+from meshplane.kit.errors import MeshplaneError
+from meshplane.services.query.sandbox import faults
+from meshplane.services.query.sandbox.channel import ChannelClosed
+from meshplane.services.query.sandbox.forkserver import Child, ForkServer
+from meshplane.services.query.sandbox.job import (
+    PARAMETER_BYTES,
+    Column,
+    Outcome,
+    Relation,
+    RelationName,
+    Statement,
+)
+from meshplane.services.query.sandbox.text import check_text
+
+Resolve = Callable[[Sequence[RelationName]], Awaitable[Sequence[Relation]]]
+_T = TypeVar("_T")
+
+_FILTER_SECONDS = 5.0
+_CONTROL_BYTES = 1024 * 1024
+_KEY_BYTES = 16
+_ATTEMPTS = 3
+
+
+class Sandbox:
+    """Runs statements, each in a process of its own that is forked before it is needed.
+
+    Args:
+        pool_size: how many children wait for a job.
+        max_running: how many statements run at once; more wait for their turn, up to their own
+            timeout.
+    """
+
+    def __init__(self, *, pool_size: int = 2, max_running: int = 4) -> None:
+        self._pool_size = pool_size
+        self._turns = asyncio.Semaphore(max_running)
+        self._starting = asyncio.Lock()
+        self._server: ForkServer | None = None
+        self._warm: deque[asyncio.Task[Child]] = deque()
+        self._stopped = False
+
+    async def start(self) -> None:
+        """Starts the fork server and fills the pool.
+
+        Raises:
+            Unavailable: `SANDBOX_UNAVAILABLE`, it cannot be started.
+        """
+        self._stopped = False
+        await self._running()
+
+    async def stop(self) -> None:
+        """Ends every child and the fork server."""
+        self._stopped = True
+        server, self._server = self._server, None
+        waiting = list(self._warm)
+        self._warm.clear()
+        if server is not None:
+            await server.stop()
+        # With the fork server gone, a child that was on its way answers with a closed socket.
+        for result in await asyncio.gather(*waiting, return_exceptions=True):
+            if isinstance(result, Child):
+                result.channel.close()
+
+    @property
+    def zygote_pid(self) -> int | None:
+        """The process id of the fork server, if there is one; for those who watch it."""
+        return self._server.pid if self._server else None
+
+    async def run(self, statement: Statement, resolve: Resolve, mask_key: bytes) -> Outcome:
+        """Runs one statement.
+
+        Args:
+            statement: text, parameters, form of the answer, and limits.
+            resolve: given the tables that the statement names (each once, common table expressions
+                left out), gives their relations in the same order. What it raises goes to the
+                caller unchanged, and ends the statement.
+            mask_key: the tenant's secret for hash masks, 16 bytes or more. Equal values give equal
+                hashes under one key.
+
+        Raises:
+            Refused: `SQL_REFUSED`, it uses what no statement may use.
+            Invalid: `SQL_INVALID`, it is wrong as written; `SQL_RUNTIME`, it failed on a value.
+            LimitReached: `SQL_LIMIT`, it used up its time, memory, nesting or size.
+            Unavailable: `SANDBOX_UNAVAILABLE`, there is no process to run it in.
+        """
+        if len(mask_key) < _KEY_BYTES:
+            raise ValueError(f"a mask key has at least {_KEY_BYTES} bytes")
+        _check(statement)
+        started = time.monotonic()
+        seconds = statement.limits.timeout_seconds
+
+        async def exchange(child: Child) -> Outcome:
+            return await _answer(child, statement, resolve, mask_key, started)
+
+        return await self._in_child(exchange, seconds)
+
+    async def check_row_filter(self, expression: str, columns: Sequence[Column]) -> str:
+        """Checks a row filter against its table's columns, in a child.
+
+        Args:
+            expression: SQL for one condition over the table's own columns.
+            columns: all columns of the table.
+
+        Returns:
+            The expression as the engine writes it, for `Scope.row_filter`.
+
+        Raises:
+            Invalid: `ROW_FILTER_INVALID`, with what to change.
+            Unavailable: `SANDBOX_UNAVAILABLE`, there is no process to check it in.
+        """
+        job = {
+            "kind": "filter",
+            "expression": expression,
+            "columns": [column.to_json() for column in columns],
+        }
+
+        async def exchange(child: Child) -> str:
+            await child.channel.send(job)
+            return str(_received(await child.channel.receive(_CONTROL_BYTES))["text"])
+
+        try:
+            return await self._in_child(exchange, _FILTER_SECONDS)
+        except MeshplaneError as error:
+            if error.code == "SQL_LIMIT":
+                raise faults.fault(
+                    "ROW_FILTER_INVALID", "The row filter takes too long to check; simplify it."
+                ) from error
+            raise
+
+    async def _in_child(self, exchange: Callable[[Child], Awaitable[_T]], seconds: float) -> _T:
+        """Does an exchange with a child of its own, and ends the child whatever happens."""
+        try:
+            async with asyncio.timeout(seconds), self._turns:
+                for _ in range(_ATTEMPTS):
+                    child, server = await self._take()
+                    try:
+                        return await exchange(child)
+                    except ChannelClosed as error:
+                        if server.alive:  # it was this child, and so this statement
+                            raise faults.limit(faults.GONE) from error
+                    finally:
+                        child.channel.close()
+                        server.kill(child.number)
+                        self._refill()
+                raise _unavailable()
+        except TimeoutError as error:
+            raise faults.limit(
+                f"The statement took longer than its {seconds:g} seconds, and was stopped."
+            ) from error
+
+    async def _take(self) -> tuple[Child, ForkServer]:
+        """The next waiting child."""
+        for _ in range(_ATTEMPTS):
+            server = await self._running()
+            if not self._warm:
+                self._add(server)
+            task = self._warm.popleft()
+            try:
+                child = await asyncio.shield(task)
+            except ChannelClosed:
+                continue
+            except asyncio.CancelledError:
+                self._warm.appendleft(task)  # our wait is over, not the child's life
+                raise
+            if server.alive:
+                return child, server
+            child.channel.close()
+        raise _unavailable()
+
+    async def _running(self) -> ForkServer:
+        async with self._starting:
+            if self._stopped:
+                raise _unavailable()
+            if self._server is None or not self._server.alive:
+                self._server = await self._started()
+                self._refill()
+            return self._server
+
+    async def _started(self) -> ForkServer:
+        server = ForkServer(self._lost)
+        try:
+            await server.start()
+        except BaseException as error:
+            await asyncio.shield(server.stop())
+            if isinstance(error, ChannelClosed | TimeoutError | OSError):
+                raise _unavailable() from error
+            raise
+        return server
+
+    def _lost(self) -> None:
+        """The fork server is gone, and its waiting children with it."""
+        self._warm.clear()
+
+    def _refill(self) -> None:
+        server = self._server
+        while server and server.alive and not self._stopped and len(self._warm) < self._pool_size:
+            self._add(server)
+
+    def _add(self, server: ForkServer) -> None:
+        self._warm.append(asyncio.get_running_loop().create_task(server.fork()))
+
+
+def _unavailable() -> MeshplaneError:
+    return faults.fault(
+        "SANDBOX_UNAVAILABLE", "There is no process to run the statement in. Try again."
+    )
+
+
+def _check(statement: Statement) -> None:
+    """Refuses what need not reach a child."""
+    check_text(statement.sql)
+    parameters = statement.parameters
+    if parameters is None:
+        return
+    if isinstance(parameters, str | bytes) or not isinstance(parameters, Sequence | Mapping):
+        raise faults.invalid("Parameters are a list, or an object by name.")
+    try:
+        size = len(orjson.dumps(statement.to_json()["parameters"]))
+    except TypeError as error:
+        raise faults.invalid("The value of a parameter is not a JSON value.") from error
+    if size > PARAMETER_BYTES:
+        raise faults.limit(f"The parameters take more than {PARAMETER_BYTES} bytes.")
+
+
+def _received(frame: Any) -> dict[str, Any]:
+    """A JSON frame of a child; its fault is raised."""
+    if not isinstance(frame, dict):
+        raise ChannelClosed
+    if frame["kind"] == "fault":
+        raise faults.from_json(frame)
+    return frame
+
+
+async def _answer(
+    child: Child, statement: Statement, resolve: Resolve, mask_key: bytes, started: float
+) -> Outcome:
+    """The talk with a child about one statement."""
+    channel = child.channel
+    await channel.send({"kind": "run", "statement": statement.to_json()})
+    asked = _received(await channel.receive(_CONTROL_BYTES))
+    names = tuple(RelationName(schema, name) for schema, name in asked["names"])
+    before = time.monotonic()
+    relations = await resolve(names)
+    resolve_seconds = time.monotonic() - before
+    await channel.send(
+        {
+            "relations": [relation.to_json() for relation in relations],
+            "maskKey": mask_key.hex(),
+        }
+    )
+    answer = _received(await channel.receive(_CONTROL_BYTES))
+    size = answer["size"]
+    if size > statement.limits.max_bytes + _CONTROL_BYTES:
+        raise ChannelClosed
+    body = bytearray()
+    while len(body) < size:
+        part = await channel.receive(size)
+        if not isinstance(part, bytes):
+            raise ChannelClosed
+        body += part
+    return Outcome(
+        columns=tuple(answer["columns"]),
+        row_count=answer["rowCount"],
+        truncated=answer["truncated"],
+        body=bytes(body),
+        relations=names,
+        seconds=time.monotonic() - started,
+        resolve_seconds=resolve_seconds,
+    )

@@ -1,0 +1,134 @@
+"""Takes rows from the engine as they come and writes them as JSON or Arrow, within the limits."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from meshplane.services.query.sandbox.cells import encode
+from meshplane.services.query.sandbox.faults import invalid, limit
+from meshplane.services.query.sandbox.job import Limits, Output
+
+_BATCH_ROWS = 2048
+# Arrow has no honest form for these: the zone of a time is lost, the digits of a big number are
+# bytes, the member of a union is not named.
+_UNSENDABLE = frozenset({"time with time zone", "bit", "bignum", "variant", "union", "geometry"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows as they will be sent."""
+
+    columns: list[dict[str, str]]
+    row_count: int
+    truncated: bool
+    body: bytes
+
+
+def _unsendable(kind: Any) -> bool:
+    if kind.id in _UNSENDABLE:
+        return True
+    if kind.id in ("struct", "list", "array", "map", "tuple", "row"):
+        return any(_unsendable(child) for _, child in kind.children if hasattr(child, "id"))
+    return False
+
+
+def describe(relation: duckdb.DuckDBPyRelation) -> list[dict[str, str]]:
+    """Names and types of the columns of a bound statement.
+
+    Raises:
+        Invalid: a type that neither output can carry.
+    """
+    columns = []
+    for name, kind in zip(relation.columns, relation.types, strict=True):
+        if _unsendable(kind):
+            raise invalid(f"Column “{name}” has the type {kind}: cast it to VARCHAR.")
+        columns.append({"name": name, "type": str(kind)})
+    return columns
+
+
+def answer(relation: duckdb.DuckDBPyRelation, output: Output, limits: Limits) -> Answer:
+    """Runs a bound statement and encodes what it gives.
+
+    Raises:
+        LimitReached: the rows are larger than `limits.max_bytes`.
+        Exception: whatever the engine raises, through Arrow's stream or directly.
+    """
+    columns = describe(relation)
+    reader = relation.to_arrow_reader(min(_BATCH_ROWS, limits.max_rows + 1))
+    return encode_batches(columns, reader.schema, reader, output, limits)
+
+
+def encode_batches(
+    columns: list[dict[str, str]],
+    schema: pa.Schema,
+    batches: Any,
+    output: Output,
+    limits: Limits,
+) -> Answer:
+    """Encodes record batches until a limit is met; `truncated` says that rows were left."""
+    writer = _JsonRows(columns) if output == "json" else _ArrowStream(schema)
+    count, truncated = 0, False
+    for batch in _until(batches, limits.max_rows + 1):
+        room = limits.max_rows - count
+        kept = batch.slice(0, room) if batch.num_rows > room else batch
+        truncated = kept.num_rows < batch.num_rows
+        if kept.num_rows:
+            writer.add(kept)
+        count += kept.num_rows
+        if writer.size > limits.max_bytes:
+            raise limit(
+                f"The rows are larger than {limits.max_bytes} bytes. "
+                "Read fewer rows or columns, or aggregate."
+            )
+    return Answer(columns, count, truncated, writer.finish())
+
+
+def _until(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:
+    seen = 0
+    for batch in batches:
+        seen += batch.num_rows
+        yield batch
+        if seen >= rows:
+            return
+
+
+class _JsonRows:
+    """A JSON array of rows, each an array."""
+
+    def __init__(self, columns: list[dict[str, str]]) -> None:
+        self._types = [column["type"] for column in columns]
+        self._parts: list[bytes] = []
+        self.size = 2
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        cells = [encode(*pair) for pair in zip(batch.columns, self._types, strict=True)]
+        text = orjson.dumps(list(zip(*cells, strict=True)))[1:-1]
+        self._parts.append(text)
+        self.size += len(text) + 1
+
+    def finish(self) -> bytes:
+        return b"[" + b",".join(self._parts) + b"]"
+
+
+class _ArrowStream:
+    """An Arrow IPC stream."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._sink = io.BytesIO()
+        self._writer = pa.ipc.new_stream(self._sink, schema)
+
+    @property
+    def size(self) -> int:
+        return self._sink.tell()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._writer.write_batch(batch)
+
+    def finish(self) -> bytes:
+        self._writer.close()
+        return self._sink.getvalue()

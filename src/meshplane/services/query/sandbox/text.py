@@ -1,0 +1,17 @@
+"""What a statement's text may be before anything parses it."""
+
+from meshplane.services.query.sandbox.faults import limit, refused
+from meshplane.services.query.sandbox.job import SQL_BYTES
+
+
+def check_text(sql: str) -> None:
+    """Refuses what no parser should see.
+
+    Raises:
+        Refused: a NUL character, or half of a surrogate pair.
+        LimitReached: too long.
+    """
+    if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
+        raise refused("The text holds a character that SQL may not hold (NUL, or no Unicode).")
+    if len(sql.encode()) > SQL_BYTES:
+        raise limit(f"The text is longer than {SQL_BYTES} bytes.")

@@ -1,0 +1,166 @@
+"""Writes the one secure view through which a statement sees a table.
+
+The engine evaluates nothing of the caller's below a secure view's filter, so that an expression
+that fails, is slow, or tells of its input meets visible rows only.
+"""
+
+import base64
+import hashlib
+import hmac
+from typing import NamedTuple
+
+from meshplane.services.query.sandbox.engine import Connection, identifier, literal
+from meshplane.services.query.sandbox.faults import FILES, POLICY, refused
+from meshplane.services.query.sandbox.filters import canonical, never_fails
+from meshplane.services.query.sandbox.job import Column, Mask, Relation, Scope
+
+_GLOB_CHARACTERS = frozenset("*?[]{}\0")
+_KEY_LABEL = b"meshplane column mask 1"
+_KEY_CHARACTERS = 22  # of base 64: 132 bits, and short enough for one block with 33 bytes of value
+_HASH_CHARACTERS = 32
+_RANKS = {"plain": 0, "hash": 1, "constant": 2, "null": 3}
+
+
+class Visible(NamedTuple):
+    """A column as the caller sees it."""
+
+    column: Column
+    sql_type: str
+
+
+def hash_key(mask_key: bytes) -> str:
+    """The text that goes in front of a value before it is hashed, derived from the tenant's key."""
+    digest = hmac.new(mask_key, _KEY_LABEL, hashlib.sha256).digest()
+    return base64.b64encode(digest).decode()[:_KEY_CHARACTERS]
+
+
+def visible_columns(relation: Relation) -> list[Visible]:
+    """The columns that some scope has, in the table's order, with the type that they show.
+
+    Raises:
+        Refused: there is no scope, or a scope names a column that the table does not have.
+    """
+    names = {column.name for column in relation.columns}
+    if not relation.scopes or any(set(scope.columns) - names for scope in relation.scopes):
+        raise refused(POLICY)
+    found = []
+    for column in relation.columns:
+        masks = [scope.columns[column.name] for scope in relation.scopes
+                 if column.name in scope.columns]
+        if masks:
+            hashed = any(mask is not None and mask.kind == "hash" for mask in masks)
+            found.append(Visible(column, "VARCHAR" if hashed else column.sql_type))
+    if not found:
+        raise refused(POLICY)
+    return found
+
+
+def create_view(connection: Connection, relation: Relation, key: str) -> None:
+    """Creates the secure view of a granted table in the locked engine.
+
+    Args:
+        key: what `hash_key` derived.
+
+    Raises:
+        Refused: the policy cannot be applied as it stands; nothing is shown then.
+        duckdb.Error: a file cannot be opened.
+    """
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(relation.schema)}")
+    name = f"{identifier(relation.schema)}.{identifier(relation.name)}"
+    connection.execute(f"CREATE SECURE VIEW {name} AS {view_sql(connection, relation, key)}")
+
+
+def view_sql(connection: Connection, relation: Relation, key: str) -> str:
+    """The SELECT of the view: rows that some scope lets through, each cell as it may be seen."""
+    columns = visible_columns(relation)
+    filters = [_filter(connection, scope, relation.columns) for scope in relation.scopes]
+    if len(filters) == 1:
+        cells = ", ".join(_cell(relation, seen, [None], key) for seen in columns)
+        rows = _source(relation) if filters[0] is None else f"{_source(relation)} WHERE {filters[0]}"
+        # A level of its own for the filter: it must see the raw columns, not the masked ones.
+        return f"SELECT {cells} FROM (SELECT * {rows})"
+    flags = [None if text is None else identifier(f" scope {number}")
+             for number, text in enumerate(filters)]
+    tested = "".join(
+        f", ({text}) IS TRUE AS {flag}" for text, flag in zip(filters, flags, strict=True) if flag
+    )
+    cells = ", ".join(_cell(relation, seen, flags, key) for seen in columns)
+    anyone = "" if None in flags else " WHERE " + " OR ".join(flag for flag in flags if flag)
+    return f"SELECT {cells} FROM (SELECT *{tested} {_source(relation)}){anyone}"
+
+
+def _filter(connection: Connection, scope: Scope, columns: tuple[Column, ...]) -> str | None:
+    """The scope's filter, ready to embed. A row on which it fails is a row that it does not pass:
+    a failure would tell of the row.
+    """
+    if scope.row_filter is None:
+        return None
+    checked = canonical(connection, scope.row_filter, columns)
+    if never_fails(checked.tree, columns):
+        return f"({checked.text})"
+    return f"TRY({checked.text})"
+
+
+def _source(relation: Relation) -> str:
+    """FROM the planned files, their columns found by field id, as Iceberg asks."""
+    if not relation.files:
+        nulls = ", ".join(
+            f"CAST(NULL AS {column.sql_type}) AS {identifier(column.name)}"
+            for column in relation.columns
+        )
+        return f"FROM (SELECT {nulls} WHERE false)"
+    if any(_GLOB_CHARACTERS & set(path) for path in relation.files):
+        raise refused(FILES)  # the engine would read it as a pattern
+    files = ", ".join(literal(path) for path in relation.files)
+    schema = ", ".join(
+        f"{int(column.field_id)}: {{name: {literal(column.name)}, "
+        f"type: {literal(column.sql_type)}, default_value: NULL}}"
+        for column in relation.columns
+    )
+    return f"FROM read_parquet([{files}], hive_partitioning=false, schema=MAP {{{schema}}})"
+
+
+def _cell(relation: Relation, seen: Visible, flags: list[str | None], key: str) -> str:
+    """One column of the view: the weakest treatment among the scopes that pass the row.
+
+    `flags` names each scope's test in the inner SELECT; None where every row passes.
+    """
+    ways: dict[str, list[str | None]] = {}
+    ranks: dict[str, int] = {}
+    for scope, flag in zip(relation.scopes, flags, strict=True):
+        if seen.column.name not in scope.columns:
+            continue
+        mask = scope.columns[seen.column.name]
+        shown = _treated(seen, mask, key)
+        ways.setdefault(shown, []).append(flag)
+        ranks[shown] = _RANKS["plain" if mask is None else mask.kind]
+    text, otherwise = "", f"CAST(NULL AS {seen.sql_type})"
+    for shown in sorted(ways, key=lambda way: ranks[way]):
+        tests = [flag for flag in ways[shown] if flag]
+        if len(tests) < len(ways[shown]) or len(ways[shown]) == len(relation.scopes):
+            otherwise = shown  # some scope of this treatment passes whatever row is visible
+            break
+        text += f" WHEN {' OR '.join(tests)} THEN {shown}"
+    value = f"CASE{text} ELSE {otherwise} END" if text else otherwise
+    return f"{value} AS {identifier(seen.column.name)}"
+
+
+def _treated(seen: Visible, mask: Mask | None, key: str) -> str:
+    name, raw_type = identifier(seen.column.name), seen.column.sql_type
+    as_text = name if raw_type.upper() == "VARCHAR" else f"CAST({name} AS VARCHAR)"
+    if mask is None:
+        return name if seen.sql_type == raw_type else as_text
+    if mask.kind == "null" or (mask.kind == "constant" and mask.value is None):
+        return f"CAST(NULL AS {seen.sql_type})"
+    if mask.kind == "constant":
+        value = mask.value
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        return f"CAST(CAST({literal(text)} AS {raw_type}) AS {seen.sql_type})"
+    if mask.kind != "hash":
+        raise refused(POLICY)
+    # SHA-256 over a secret prefix of fixed length, cut to half of its output. With the whole output
+    # a prefix construction falls to length extension; with half of the state kept back it does not
+    # (the "chopped" hash of Coron, Dodis, Malinaud and Puniya, CRYPTO 2005), and 128 bits leave no
+    # collisions to meet. HMAC's second pass costs twice as much, and its byte strings keep the
+    # engine from hashing each entry of a dictionary once; substr keeps that, left() does not.
+    return f"substr(sha256({literal(key)} || {as_text}), 1, {_HASH_CHARACTERS})"

@@ -1,0 +1,72 @@
+"""Bodies of the query service."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from meshplane.boundary.schemas import ApiModel, Id, SqlName
+
+SqlText = Annotated[str, StringConstraints(min_length=1, max_length=64 * 1024)]
+
+
+class NewQuery(ApiModel):
+    """A SELECT over data products, named `asset` or `domain.asset`.
+
+    `parameters` is a list for `?` and `$1`, an object for `$name`. `asOf` is an RFC 3339 instant:
+    every table is read as it was then. Without `projectId`, all projects of the caller count.
+    """
+
+    sql: SqlText
+    parameters: list[Any] | dict[str, Any] | None = None
+    project_id: Id | None = None
+    as_of: str | None = Field(default=None, max_length=64)
+    max_rows: int = Field(default=10_000, ge=1, le=1_000_000)
+    timeout_seconds: float = Field(default=30.0, gt=0, le=300)
+
+
+class NewMaterialization(ApiModel):
+    """A SELECT whose result becomes a table of the project."""
+
+    sql: SqlText
+    project_id: Id
+    table_name: SqlName
+    as_of: str | None = Field(default=None, max_length=64)
+
+
+class ResultColumn(ApiModel):
+    """A column of an answer; `type` is DuckDB's."""
+
+    name: str
+    type: str
+
+
+class ReadRelation(ApiModel):
+    """A relation that a query read, and which version of it."""
+
+    name: str
+    asset_id: str
+    snapshot_id: str | None
+
+
+class QueryView(ApiModel):
+    """An answer. Integers are exact; decimals and times are text; times are in UTC."""
+
+    query_id: str
+    columns: list[ResultColumn]
+    rows: list[list[Any]]
+    row_count: int
+    truncated: bool
+    relations: list[ReadRelation]
+    seconds: float
+
+
+class MaterializedView(ApiModel):
+    """The table that a query's result became."""
+
+    query_id: str
+    table_id: str
+    project_id: str
+    name: str
+    columns: list[ResultColumn]
+    rows: int
+    snapshot_id: str | None

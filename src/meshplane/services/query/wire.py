@@ -1,0 +1,54 @@
+"""Puts the query service together."""
+
+import asyncio
+from collections.abc import Sequence
+
+from meshplane.boundary.actor import Actor
+from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.services.query.access import hash_key
+from meshplane.services.query.api import FilterColumn, QueryApi
+from meshplane.services.query.routes import router
+from meshplane.services.query.sandbox import Sandbox
+from meshplane.services.query.service import Below, Queries
+
+NEEDS = ("assets", "tables", "projects", "permissions")
+
+
+class _Checker:
+    """What other services may ask; see `QueryApi`."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    async def check_row_filter(
+        self,
+        actor: Actor,  # noqa: ARG002 - of the api
+        expression: str,
+        columns: Sequence[FilterColumn],
+    ) -> str:
+        return await self._queries.check_row_filter(expression, columns)
+
+
+def build(ground: Ground, needs: Needs) -> Built[QueryApi]:
+    """The service on that ground."""
+    sandbox = Sandbox(pool_size=ground.query_workers)
+    queries = Queries(
+        sandbox,
+        Below(**needs),
+        hash_key(ground.mask_key),
+        ground.query_memory_mib,
+        ground.scratch_folder,
+    )
+    starting: list[asyncio.Task[None]] = []
+
+    async def start() -> None:
+        # The engine loads beside the first requests; a query that comes before it is up waits.
+        starting.append(asyncio.create_task(sandbox.start(), name="sandbox"))
+
+    async def stop() -> None:
+        await asyncio.gather(*starting, return_exceptions=True)
+        await sandbox.stop()
+
+    return Built(
+        router(queries, ground.boundary), _Checker(queries), start=start, stop=stop
+    )

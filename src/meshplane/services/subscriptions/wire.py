@@ -1,0 +1,19 @@
+"""Puts the subscriptions service together."""
+
+from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.services.subscriptions.fulfilment import Fulfilment
+from meshplane.services.subscriptions.routes import router
+from meshplane.services.subscriptions.service import Subscriptions
+
+NEEDS = ("projects", "assets", "tables", "query", "permissions")
+
+
+def build(ground: Ground, needs: Needs) -> Built[None]:
+    """The service on that ground."""
+    subscriptions = Subscriptions(
+        needs["projects"], needs["assets"], needs["tables"], needs["query"]
+    )
+    fulfilment = Fulfilment(needs["permissions"], ground.store, ground.clock)
+    return Built(
+        router(subscriptions, fulfilment, ground.boundary), None, fulfilment.consumers
+    )

@@ -1,0 +1,104 @@
+"""What the tables service offers to others."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from meshplane.boundary.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSummary:
+    """A column of a table; `type` is Iceberg's, `sql_type` DuckDB's."""
+
+    name: str
+    field_id: int
+    type: str
+    sql_type: str
+    doc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary:
+    """A table, for others."""
+
+    table_id: str
+    name: str
+    project_id: str
+    domain_id: str
+    domain_name: str
+    location: str
+    columns: tuple[ColumnSummary, ...]
+    snapshot_id: str | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What to read for one version of a table.
+
+    `files` are Parquet files whose columns carry the field ids of `columns`; `residue` are those
+    of them that were made for this scan, to be removed by whoever asked for it.
+    """
+
+    table_id: str
+    snapshot_id: str | None
+    files: tuple[str, ...]
+    columns: tuple[ColumnSummary, ...]
+    rows: int
+    residue: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A column of a result, and a column that it was made from, in OpenLineage's terms."""
+
+    column: str
+    from_table_id: str
+    from_column: str
+    type: str
+    subtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """The result of a query, to become a table.
+
+    Args:
+        project_id, name: of the table to be.
+        columns: (name, Iceberg type) of its columns.
+        rows_file: an Arrow IPC stream on this machine.
+        query_id: of the query that made it.
+        from_table_ids: tables that the query read.
+        origins: of its columns.
+        once: names the request, so that a repeated one gives the same table.
+    """
+
+    project_id: str
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    rows_file: str
+    query_id: str
+    from_table_ids: tuple[str, ...]
+    origins: tuple[Origin, ...]
+    once: str
+
+
+class TablesApi(Protocol):
+    """Reads tables, and makes one of a query's result."""
+
+    async def find(self, actor: Actor, table_id: str) -> TableSummary | None:
+        """The table with that id."""
+        ...
+
+    async def scan(self, actor: Actor, table_id: str, as_of: datetime | None) -> Scan:
+        """What to read for the current version, or for that of an instant.
+
+        Raises:
+            Missing: TABLE_NOT_FOUND, SNAPSHOT_NOT_FOUND.
+        """
+        ...
+
+    async def create_from_query(self, actor: Actor, result: QueryResult) -> TableSummary:
+        """Makes a table of a query's result, in one commit with where it came from."""
+        ...

@@ -1,0 +1,53 @@
+"""What other services may ask of tables; see `TablesApi`."""
+
+import asyncio
+from datetime import datetime
+
+from meshplane.boundary.actor import Actor
+from meshplane.boundary.boundary import Boundary
+from meshplane.kit.errors import Missing
+from meshplane.platform.store import Store
+from meshplane.services.tables import records
+from meshplane.services.tables.api import QueryResult, Scan, TableSummary
+from meshplane.services.tables.ports import TableFiles
+from meshplane.services.tables.service import Tables
+from meshplane.services.tables.store import TABLES_TABLE
+
+
+class TablesKeeper:
+    """Answers other services."""
+
+    def __init__(
+        self, tables: Tables, files: TableFiles, boundary: Boundary, store: Store
+    ) -> None:
+        self._tables = tables
+        self._files = files
+        self._boundary = boundary
+        self._store = store
+
+    async def find(self, actor: Actor, table_id: str) -> TableSummary | None:
+        """See `TablesApi.find`."""
+        row = await self._store.begin().get(TABLES_TABLE, table_id)
+        return records.summary(row.item) if row else None
+
+    async def scan(
+        self,
+        actor: Actor,
+        table_id: str,
+        as_of: datetime | None,
+    ) -> Scan:
+        """See `TablesApi.scan`."""
+        row = await self._store.begin().get(TABLES_TABLE, table_id)
+        if row is None:
+            raise Missing("TABLE_NOT_FOUND", "There is no table with this id.", field="tableId")
+        plan = await asyncio.to_thread(self._files.scan, row.item["metadataLocation"], as_of)
+        return records.scan(table_id, plan)
+
+    async def create_from_query(self, actor: Actor, result: QueryResult) -> TableSummary:
+        """See `TablesApi.create_from_query`."""
+        row = await self._boundary.write(
+            "createTableFromQuery",
+            actor,
+            lambda call: self._tables.create_from_query(call, result),
+        )
+        return records.summary(row.item)

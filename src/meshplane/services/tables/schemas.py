@@ -1,0 +1,99 @@
+"""Bodies of the tables service."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from meshplane.boundary.schemas import ApiModel, Id, Line, PageQuery, SqlName, Text
+
+TypeName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class NewColumn(ApiModel):
+    """A column to be created; `type` is an Iceberg type such as `long` or `timestamptz`."""
+
+    name: SqlName
+    type: TypeName
+    required: bool = False
+    doc: Text | None = None
+
+
+class PartitionField(ApiModel):
+    """One part of the partitioning; `transform` is Iceberg's: `month`, `bucket[16]`."""
+
+    column: SqlName
+    transform: TypeName
+
+
+class NewTable(ApiModel):
+    """A table to be created."""
+
+    project_id: Id
+    name: SqlName
+    columns: list[NewColumn] = Field(min_length=1, max_length=2000)
+    partition_by: list[PartitionField] = Field(default_factory=list, max_length=10)
+
+
+class RowsToDelete(ApiModel):
+    """Which rows to delete: a condition such as `dep_time IS NULL`."""
+
+    where: Line
+
+
+class TableQuery(PageQuery):
+    """Which tables to list."""
+
+    project_id: Id
+
+
+class ColumnView(ApiModel):
+    """A column."""
+
+    name: str
+    field_id: int
+    type: str
+    required: bool
+    doc: str | None
+
+
+class TableView(ApiModel):
+    """A table. Snapshot ids are text: they do not fit into JavaScript's numbers."""
+
+    table_id: str
+    project_id: str
+    domain_id: str
+    domain_name: str
+    name: str
+    columns: list[ColumnView]
+    partition_by: list[PartitionField]
+    format: str
+    format_version: int
+    location: str
+    snapshot_id: str | None
+    rows: int
+    version: int
+    created_by: str
+    created_at: str
+
+
+class CommitView(ApiModel):
+    """A new snapshot."""
+
+    table_id: str
+    snapshot_id: str | None
+    added_rows: int
+    deleted_rows: int
+    total_rows: int
+    committed_at: str
+
+
+class SnapshotView(ApiModel):
+    """A version of a table's rows."""
+
+    snapshot_id: str
+    parent_id: str | None
+    committed_at: str
+    operation: str
+    added_rows: int
+    deleted_rows: int
+    total_rows: int | None

@@ -1,0 +1,288 @@
+"""Use cases of tables."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from meshplane.boundary.call import Call
+from meshplane.boundary.schemas import Page, PageQuery, position
+from meshplane.boundary.uploads import Upload
+from meshplane.events.tables import ColumnOrigin, TableCreated, TableSnapshotCommitted
+from meshplane.kit.clock import to_text
+from meshplane.kit.errors import BaseMoved, Conflict, Missing
+from meshplane.platform.store import ABSENT
+from meshplane.platform.tables import Row
+from meshplane.policy.model import Resource
+from meshplane.services.projects.api import ProjectsApi, ProjectSummary
+from meshplane.services.tables import records
+from meshplane.services.tables.api import QueryResult
+from meshplane.services.tables.ports import ColumnSpec, PartitionBy, StagedCommit, TableFiles
+from meshplane.services.tables.schemas import (
+    CommitView,
+    NewTable,
+    RowsToDelete,
+    SnapshotView,
+    TableQuery,
+    TableView,
+)
+from meshplane.services.tables.store import TABLE_NAMES, TABLES_TABLE
+
+_LONGEST_LOCK_MAP = 10_000
+
+
+class Tables:
+    """Creates tables and commits snapshots to them.
+
+    Args:
+        projects: the service below.
+        files: the lake.
+        lake_folder: where buckets lie.
+    """
+
+    def __init__(self, projects: ProjectsApi, files: TableFiles, lake_folder: Path) -> None:
+        self._projects = projects
+        self._files = files
+        self._lake_folder = lake_folder
+        # Writers of one table in this process take turns. Across processes the pointer's version
+        # decides, and the loser stages again.
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def create(self, call: Call, body: NewTable) -> TableView:
+        """Creates an empty table.
+
+        Raises:
+            Missing: PROJECT_NOT_FOUND.
+            Conflict: NAME_TAKEN.
+            Invalid: what `TableFiles.create` refuses.
+        """
+        project = await self._project(call, body.project_id)
+        await call.allow(_project_resource(project))
+        await self._demand_free_name(call, project.project_id, body.name)
+        item = self._new_item(call, project, body.name)
+        item["partitionBy"] = [part.model_dump(by_alias=True) for part in body.partition_by]
+        columns = [
+            ColumnSpec(column.name, column.type, column.required, column.doc)
+            for column in body.columns
+        ]
+        parts = [PartitionBy(part.column, part.transform) for part in body.partition_by]
+        staged = await asyncio.to_thread(self._files.create, item["location"], columns, parts)
+        item = records.moved_on(item, staged)
+        _put_new(call, item)
+        return records.view(Row(item, 1))
+
+    async def create_from_query(self, call: Call, result: QueryResult) -> Row:
+        """Creates a table with the rows of a query, in one commit with its lineage."""
+        project = await self._project(call, result.project_id)
+        await call.allow(_project_resource(project))
+        made = await self._made_before(call, result)
+        if made is not None:
+            return made
+        item = {**self._new_item(call, project, result.name), "partitionBy": []}
+        columns = [ColumnSpec(name, kind) for name, kind in result.columns]
+        empty = await asyncio.to_thread(self._files.create, item["location"], columns, [])
+        staged = await asyncio.to_thread(
+            self._files.append, empty.metadata_location, Path(result.rows_file)
+        )
+        item = {**records.moved_on(item, staged), "madeBy": result.once}
+        _put_new(call, item)
+        _emit_snapshot(call, item["tableId"], "append", staged, result)
+        return Row(item, 1)
+
+    async def get(self, call: Call, table_id: str) -> TableView:
+        """The table with that id."""
+        return records.view(await self._allowed(call, table_id))
+
+    async def list(self, call: Call, query: TableQuery) -> Page[TableView]:
+        """The tables of a project, by name."""
+        project = await self._project(call, query.project_id)
+        await call.allow(_project_resource(project))
+        page = await call.work.query(
+            TABLES_TABLE,
+            query.project_id,
+            index="byProject",
+            limit=query.limit,
+            cursor=query.cursor,
+        )
+        return Page[TableView](
+            items=[records.view(row) for row in page.rows], next_cursor=page.cursor
+        )
+
+    async def append(self, call: Call, table_id: str, upload: Upload) -> CommitView:
+        """Appends the rows of an Arrow stream, as one snapshot."""
+        return await self._commit(
+            call, table_id, "append", lambda at: self._files.append(at, upload.path)
+        )
+
+    async def delete(self, call: Call, table_id: str, body: RowsToDelete) -> CommitView:
+        """Deletes the rows for which a condition is true, as one snapshot."""
+        return await self._commit(
+            call, table_id, "delete", lambda at: self._files.delete(at, body.where)
+        )
+
+    async def snapshots(
+        self, call: Call, table_id: str, query: PageQuery
+    ) -> Page[SnapshotView]:
+        """The versions of a table, oldest first."""
+        row = await self._allowed(call, table_id)
+        found = await asyncio.to_thread(self._files.snapshots, row.item["metadataLocation"])
+        begin = position(query.cursor)
+        end = begin + query.limit
+        views = [
+            SnapshotView(
+                snapshot_id=str(snapshot.snapshot_id),
+                parent_id=records.text_id(snapshot.parent_snapshot_id),
+                committed_at=to_text(snapshot.committed_at),
+                operation=snapshot.operation,
+                added_rows=snapshot.added_rows,
+                deleted_rows=snapshot.deleted_rows,
+                total_rows=snapshot.total_rows,
+            )
+            for snapshot in found[begin:end]
+        ]
+        return Page[SnapshotView](items=views, next_cursor=str(end) if end < len(found) else None)
+
+    async def _commit(
+        self, call: Call, table_id: str, operation: str, stage: Callable[[str], StagedCommit]
+    ) -> CommitView:
+        row = await self._allowed(call, table_id)
+        await call.held.enter_async_context(self._lock(table_id))
+        row = await call.work.get(TABLES_TABLE, table_id) or row
+        staged = await asyncio.to_thread(stage, row.item["metadataLocation"])
+        call.note(addedRows=staged.added_rows, deletedRows=staged.deleted_rows)
+        if staged.metadata_location != row.item["metadataLocation"]:
+            call.work.put(
+                TABLES_TABLE,
+                records.moved_on(row.item, staged),
+                expected=row.version,
+                otherwise=BaseMoved("TABLE_BUSY", "Others keep writing to this table: try again."),
+            )
+            _emit_snapshot(call, table_id, operation, staged, None)
+        return CommitView(
+            table_id=table_id,
+            snapshot_id=records.text_id(staged.snapshot_id),
+            added_rows=staged.added_rows,
+            deleted_rows=staged.deleted_rows,
+            total_rows=staged.total_rows,
+            committed_at=call.now,
+        )
+
+    def _lock(self, table_id: str) -> asyncio.Lock:
+        if len(self._locks) > _LONGEST_LOCK_MAP:
+            idle = [key for key, lock in self._locks.items() if not lock.locked()]
+            for key in idle:
+                del self._locks[key]
+        return self._locks[table_id]
+
+    async def _allowed(self, call: Call, table_id: str) -> Row:
+        """The table, for those who may know that it exists."""
+        row = await call.work.get(TABLES_TABLE, table_id)
+        missing = Missing("TABLE_NOT_FOUND", "There is no table with this id.", field="tableId")
+        if row is None:
+            # Asked all the same, so that this answer takes the way of the other.
+            await call.allow(Resource("Table", table_id), hide=missing)
+            raise missing
+        resource = Resource(
+            "Table", table_id, domain_id=row.item["domainId"], project_id=row.item["projectId"]
+        )
+        await call.allow(resource, hide=missing)
+        return row
+
+    async def _project(self, call: Call, project_id: str) -> ProjectSummary:
+        project = await self._projects.find(call.actor, project_id)
+        if project is None:
+            raise Missing(
+                "PROJECT_NOT_FOUND", "There is no project with this id.", field="projectId"
+            )
+        return project
+
+    async def _demand_free_name(self, call: Call, project_id: str, name: str) -> None:
+        # The commit checks it again; asking first spares writing files for nothing.
+        if await call.work.get(TABLE_NAMES, project_id, name) is not None:
+            raise _name_taken()
+
+    async def _made_before(self, call: Call, result: QueryResult) -> Row | None:
+        named = await call.work.get(TABLE_NAMES, result.project_id, result.name)
+        if named is None:
+            return None
+        row = await call.work.get(TABLES_TABLE, named.item["tableId"])
+        if row is not None and row.item.get("madeBy") == result.once:
+            return row
+        raise _name_taken("tableName")
+
+    def _new_item(self, call: Call, project: ProjectSummary, name: str) -> dict[str, Any]:
+        table_id = call.new_id("tbl")
+        call.resource = f"Table:{table_id}"
+        return {
+            "tableId": table_id,
+            "projectId": project.project_id,
+            "domainId": project.domain_id,
+            "domainName": project.domain_name,
+            "name": name,
+            "location": str(self._lake_folder / project.bucket / f"{name}-{table_id}"),
+            "createdBy": call.actor.on_behalf_of or call.actor.name,
+            "createdAt": call.now,
+        }
+
+
+def _project_resource(project: ProjectSummary) -> Resource:
+    return Resource(
+        "Project", project.project_id, domain_id=project.domain_id, project_id=project.project_id
+    )
+
+
+def _name_taken(field: str = "name") -> Conflict:
+    return Conflict(
+        "NAME_TAKEN", "A table of this name exists in the project: choose another.", field=field
+    )
+
+
+def _put_new(call: Call, item: dict[str, Any]) -> None:
+    call.work.put(
+        TABLE_NAMES,
+        {"projectId": item["projectId"], "name": item["name"], "tableId": item["tableId"]},
+        expected=ABSENT,
+        otherwise=_name_taken(),
+    )
+    call.work.put(TABLES_TABLE, item, expected=ABSENT)
+    call.work.emit(
+        TableCreated(
+            table_id=item["tableId"],
+            table_name=item["name"],
+            project_id=item["projectId"],
+            domain_id=item["domainId"],
+            created_by=item["createdBy"],
+            created_at=item["createdAt"],
+        ).event()
+    )
+
+
+def _emit_snapshot(
+    call: Call, table_id: str, operation: str, staged: StagedCommit, result: QueryResult | None
+) -> None:
+    origins = result.origins if result else ()
+    call.work.emit(
+        TableSnapshotCommitted(
+            table_id=table_id,
+            snapshot_id=records.text_id(staged.snapshot_id),
+            operation=operation,
+            added_rows=staged.added_rows,
+            deleted_rows=staged.deleted_rows,
+            total_rows=staged.total_rows,
+            committed_by=call.actor.on_behalf_of or call.actor.name,
+            committed_at=call.now,
+            query_id=result.query_id if result else None,
+            from_table_ids=result.from_table_ids if result else (),
+            origins=tuple(
+                ColumnOrigin(
+                    column=origin.column,
+                    from_table_id=origin.from_table_id,
+                    from_column=origin.from_column,
+                    type=origin.type,
+                    subtype=origin.subtype,
+                )
+                for origin in origins
+            ),
+        ).event()
+    )
