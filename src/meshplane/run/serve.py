@@ -6,9 +6,9 @@ import gc
 import logging
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 import uvicorn
@@ -17,40 +17,37 @@ from meshplane.kit.errors import Invalid
 from meshplane.run.catalogue import chosen
 from meshplane.run.links import note_issuer_url
 from meshplane.run.mesh import Mesh
-from meshplane.run.sample import start_loading
-from meshplane.run.settings import Settings, read_settings
+from meshplane.run.settings import Settings
 
 _KEEP_ALIVE_SECONDS = 30
 _STOP_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class ServeOptions:
-    """What the command line says; None leaves a setting to the environment or the file.
+class Started:
+    """A server that answers.
 
     Args:
-        home, host, port, only: as in `Settings`.
-        sample: whether to load the sample mesh beside the server.
+        base_url: where.
+        mint: makes a token for a subject with groups.
     """
 
-    home: Path | None = None
-    host: str | None = None
-    port: int | None = None
-    only: tuple[str, ...] | None = None
-    sample: bool = False
+    base_url: str
+    mint: Callable[[str, tuple[str, ...]], str]
 
 
-def serve(options: ServeOptions) -> None:
+def serve(settings: Settings, beside: Callable[[Started], None] | None = None) -> None:
     """Serves until SIGINT or SIGTERM; blocks.
 
     Prints `ready http://…` to standard output when requests are answered.
 
+    Args:
+        settings: of the process.
+        beside: called in a thread of its own once requests are answered.
+
     Raises:
         Invalid: SETTING_INVALID; PORT_TAKEN.
     """
-    settings = read_settings(
-        home=options.home, host=options.host, port=options.port, only=options.only
-    )
     _configure_logs(settings.log_level)
     listener = _listen(settings)
     port = listener.getsockname()[1]
@@ -58,7 +55,7 @@ def serve(options: ServeOptions) -> None:
     if not settings.only:
         note_issuer_url(settings, base_url)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop()) as runner:
-        runner.run(_serve(settings, listener, base_url, options.sample))
+        runner.run(_serve(settings, listener, base_url, beside))
 
 
 def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -73,7 +70,7 @@ async def _serve(
     settings: Settings,
     listener: socket.socket,
     base_url: str,
-    sample: bool,
+    beside: Callable[[Started], None] | None,
 ) -> None:
     mesh = Mesh(settings)
     # What is alive now lives as long as the process: the collector need not look at it again.
@@ -97,8 +94,9 @@ async def _serve(
     if server.started:
         sys.stdout.write(f"ready {base_url}\n")
         sys.stdout.flush()
-        if sample:
-            start_loading(base_url, mesh.issuer, settings.home)
+        if beside is not None:
+            started = Started(base_url, mesh.issuer.mint)
+            threading.Thread(target=beside, args=(started,), name="beside", daemon=True).start()
     await serving
 
 
