@@ -140,7 +140,7 @@ def test_audit_verify__an_export_with_one_byte_changed__exit_code_1(
     exported = tmp_path / "export.ndjson"
     exported.write_bytes(b"\n".join(lines) + b"\n")
     assert admin.type("audit", "verify", "--file", str(exported)).exit_code == 0
-    exported.write_bytes(exported.read_bytes().replace(b"to-be-audited", b"to-be-auditee", 1))
+    exported.write_bytes(exported.read_bytes().replace(b"createDomain", b"createDomaim", 1))
     changed = admin.type("audit", "verify", "--file", str(exported))
     assert changed.exit_code == 1
     assert "broken" in changed.stdout

@@ -4,6 +4,7 @@
 hands it a `Session`.
 """
 
+import contextlib
 import inspect
 import uuid
 from collections.abc import Callable
@@ -35,6 +36,7 @@ class Session:
     """One command's connection to the server, and its voice.
 
     Args:
+        until_done: closes the connection when the command is done.
         url: the server.
         token: a bearer token; empty to mint one.
         user: whom to mint a token for, with the key in `home`.
@@ -45,6 +47,7 @@ class Session:
 
     def __init__(
         self,
+        until_done: contextlib.ExitStack,
         *,
         url: str,
         token: str,
@@ -53,12 +56,13 @@ class Session:
         home: Path,
         as_json: bool,
     ) -> None:
+        self.as_json = as_json
+        self._until_done = until_done
         self._url = url
         self._token = token
         self._user = user
         self._groups = groups
         self._home = home
-        self._as_json = as_json
         self._api: Api | None = None
 
     @property
@@ -72,7 +76,8 @@ class Session:
             from meshplane.client import Api, connect
 
             token = self._bearer()
-            self._api = Api(connect(self._url), lambda: token)
+            client = self._until_done.enter_context(connect(self._url))
+            self._api = Api(client, lambda: token)
         return self._api
 
     def key(self) -> str:
@@ -83,7 +88,7 @@ class Session:
         """Prints the document with --json, and otherwise what `draw` makes of it."""
         from meshplane.cli import present
 
-        if self._as_json:
+        if self.as_json:
             present.print_json(document)
         else:
             present.console().print(draw())
@@ -118,6 +123,7 @@ def fail(error: MeshplaneError, *, as_json: bool) -> typer.Exit:
 
 
 def _shared(
+    until_done: contextlib.ExitStack,
     *,
     url: Annotated[
         str, typer.Option("--url", envvar="MESHPLANE_URL", help="The server's address.")
@@ -135,6 +141,7 @@ def _shared(
     as_json: JsonOption = False,
 ) -> Session:
     return Session(
+        until_done,
         url=url,
         token=token,
         user=user,
@@ -150,14 +157,15 @@ def connected(command: Callable[Concatenate[Session, P], None]) -> Callable[...,
     An error becomes a panel (with --json a problem document) and exit code 1.
     """
     own = list(inspect.signature(command).parameters.values())[1:]
-    shared = inspect.signature(_shared).parameters
+    shared = dict(list(inspect.signature(_shared).parameters.items())[1:])
 
     def run(**chosen: Any) -> None:
-        session = _shared(**{name: chosen.pop(name) for name in shared})
-        try:
-            command(session, **chosen)  # type: ignore[call-arg] # by name, as typer gives them
-        except MeshplaneError as error:
-            raise fail(error, as_json=session._as_json) from error
+        with contextlib.ExitStack() as until_done:
+            session = _shared(until_done, **{name: chosen.pop(name) for name in shared})
+            try:
+                command(session, **chosen)  # type: ignore[call-arg] # by name, as typer gives them
+            except MeshplaneError as error:
+                raise fail(error, as_json=session.as_json) from error
 
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined] # typer reads it

@@ -115,7 +115,7 @@ def _approve_flights(stage: Stage) -> str:
         "what was granted",
         [ROW_FILTER, "hash", ["flight"], ends],
         [
-            scope["rowFilter"],
+            _bare(scope["rowFilter"]),
             scope["masks"]["tailnum"]["kind"],
             scope["excludedColumns"],
             to_text(from_text(active["expiresAt"])),
@@ -157,9 +157,14 @@ def _effective(stage: Stage) -> str:
         {"origin": "plain", "arr_delay": "plain", "tailnum": "masked", "flight": "excluded"},
         {name: access.get(name) for name in ("origin", "arr_delay", "tailnum", "flight")},
     )
-    stage.check("of which rows", [ROW_FILTER], effective["rowFilters"])
+    stage.check("of which rows", [ROW_FILTER], [_bare(f) for f in effective["rowFilters"]])
     plain = sum(1 for kind in access.values() if kind == "plain")
     return f"{plain} columns plain, tailnum masked, flight excluded, where {ROW_FILTER}"
+
+
+def _bare(row_filter: str) -> str:
+    """A condition without the parentheses around it; the server keeps conditions in them."""
+    return row_filter.removeprefix("(").removesuffix(")")
 
 
 STEPS = (

@@ -53,7 +53,8 @@ def _delete_cancelled(stage: Stage) -> str:
     stage.check("flights left", ROWS["flights"] - _CANCELLED, answer["totalRows"])
     snapshots = list(stage.api(FLIGHT_CONTRIBUTOR).items(f"/tables/{table_id}/snapshots"))
     stage.check("commits to flights", 2, len(snapshots))
-    stage.values["before-delete"] = an_instant_before(answer["committedAt"])
+    committed = {snapshot["snapshotId"]: snapshot["committedAt"] for snapshot in snapshots}
+    stage.values["before-delete"] = an_instant_before(committed[answer["snapshotId"]])
     stage.number("deletedFlights", answer["deletedRows"])
     return f"{answer['deletedRows']:,} gone in one commit, {answer['totalRows']:,} left"
 

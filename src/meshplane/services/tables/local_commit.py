@@ -6,7 +6,7 @@ removed and nothing is retried: that is the caller's.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue
@@ -64,7 +64,7 @@ def stage_create(
         properties=dict(_PROPERTIES),
     ).model_copy(update={"last_updated_ms": to_milliseconds(now)})
     written = _write_metadata(files, metadata, version=0)
-    return StagedCommit(written, None, 0, 0, 0, to_columns(metadata.schema()))
+    return StagedCommit(written, None, 0, 0, 0, to_columns(metadata.schema()), _instant(metadata))
 
 
 def stage_append(
@@ -189,7 +189,15 @@ def _staged(
         deleted_rows=deleted,
         total_rows=current_rows(as_table(files, metadata, location)),
         columns=to_columns(metadata.schema()),
+        committed_at=_instant(metadata),
     )
+
+
+def _instant(metadata: TableMetadata) -> datetime:
+    """When the current version was made: its snapshot's time, as time travel compares it."""
+    snapshot = metadata.current_snapshot()
+    milliseconds = snapshot.timestamp_ms if snapshot else metadata.last_updated_ms
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _unchanged(table: Table) -> StagedCommit:
@@ -200,6 +208,7 @@ def _unchanged(table: Table) -> StagedCommit:
         deleted_rows=0,
         total_rows=current_rows(table),
         columns=to_columns(table.schema()),
+        committed_at=_instant(table.metadata),
     )
 
 

@@ -71,6 +71,7 @@ class StagedCommit:
             neither as added nor as deleted.
         total_rows: rows in the table after it.
         columns: the current columns, in order.
+        committed_at: the instant from which `as_of` finds this version, to the millisecond.
     """
 
     metadata_location: str
@@ -79,6 +80,7 @@ class StagedCommit:
     deleted_rows: int
     total_rows: int
     columns: tuple[TableColumn, ...]
+    committed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

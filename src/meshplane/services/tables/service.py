@@ -165,7 +165,7 @@ class Tables:
             added_rows=staged.added_rows,
             deleted_rows=staged.deleted_rows,
             total_rows=staged.total_rows,
-            committed_at=call.now,
+            committed_at=to_text(staged.committed_at),
         )
 
     def _lock(self, table_id: str) -> asyncio.Lock:
@@ -271,7 +271,7 @@ def _emit_snapshot(
             deleted_rows=staged.deleted_rows,
             total_rows=staged.total_rows,
             committed_by=call.actor.on_behalf_of or call.actor.name,
-            committed_at=call.now,
+            committed_at=to_text(staged.committed_at),
             query_id=result.query_id if result else None,
             from_table_ids=result.from_table_ids if result else (),
             origins=tuple(

@@ -14,7 +14,7 @@ from meshplane.services.query.sandbox.gate import Gate, Node, Scope
 from meshplane.services.query.sandbox.job import Column
 
 FILTER_BYTES = 8 * 1024
-_BEFORE, _AFTER = 'SELECT 1 FROM "t" WHERE (\n', "\n)"
+_BEFORE = 'SELECT 1 FROM "t" WHERE\n'
 _LOCATIONS = ("query_location", "query_location_length")
 _CLOSED = frozenset({"SUBQUERY", "WINDOW", "STAR", "PARAMETER"})
 _FLOATS = frozenset({"DOUBLE", "FLOAT", "REAL"})
@@ -90,16 +90,15 @@ def bare(tree: Any) -> Any:
 
 
 def _where(connection: Connection, expression: str) -> Node:
-    """The tree of the expression, if it is one and stays inside its parentheses."""
-    sql = _BEFORE + expression + _AFTER
-    tree = serialise(connection, sql)
-    frame = serialise(connection, _BEFORE + "true" + _AFTER)["statements"][0]
+    """The tree of the expression, if it is one and nothing but one."""
+    tree = serialise(connection, _BEFORE + expression)
+    frame = serialise(connection, _BEFORE + "true")["statements"][0]
     if tree["error"] or len(tree["statements"]) != 1:
         raise _wrong("The row filter does not parse as one expression.")
     found = tree["statements"][0]
     clause: Node | None = found["node"].get("where_clause")
     if clause is not None:
-        # Whatever it wrote outside of its parentheses shows once its own tree is taken out.
+        # Whatever it wrote besides a condition shows once the condition is taken out.
         found["node"]["where_clause"] = frame["node"]["where_clause"]
     if clause is None or bare(found) != bare(frame):
         raise _wrong("The row filter does not parse as one expression.")
@@ -136,7 +135,7 @@ def _canonical(connection: Connection, expression: str, columns: Sequence[Column
     ).fetchone()
     assert row is not None
     text = str(row[0]).removeprefix("SELECT ")
-    if bare(_where(connection, text)) != bare(tree):
+    if bare(_where(connection, f"({text})")) != bare(tree):
         raise _wrong("The row filter cannot be written back as it was read; simplify it.")
     nulls = ", ".join(
         f"CAST(NULL AS {column.sql_type}) AS {identifier(column.name)}" for column in columns

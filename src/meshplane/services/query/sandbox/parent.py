@@ -236,7 +236,10 @@ def _received(frame: Any) -> dict[str, Any]:
     if not isinstance(frame, dict):
         raise ChannelClosed
     if frame["kind"] == "fault":
-        raise faults.from_json(frame)
+        error = faults.from_json(frame)
+        if "defect" in frame:
+            raise error from RuntimeError(f"defect in the sandbox's child: {frame['defect']}")
+        raise error
     return frame
 
 

@@ -21,7 +21,7 @@ from meshplane.services.query.sandbox.engine import Connection, lock, open_engin
 from meshplane.services.query.sandbox.engine_faults import from_engine, is_binding
 from meshplane.services.query.sandbox.filters import canonical
 from meshplane.services.query.sandbox.gate import Gate
-from meshplane.services.query.sandbox.job import Column, Limits, Relation, RelationName, Statement
+from meshplane.services.query.sandbox.job import Column, Limits, Relation, RelationName, Scope, Statement
 
 _OPEN_FILES = 1024
 _WALK_FRAMES = 20_000  # the decoder's 1,024 levels, with some frames of the walk for each
@@ -35,6 +35,7 @@ def serve(sock: socket.socket, zygote_pid: int) -> None:
     """Warms an engine, waits for the job, does it. Returns when the answer is sent."""
     _confine(zygote_pid)
     connection = open_engine()
+    _warm(connection)
     channel.send(sock, {"kind": "ready", "pid": os.getpid()})
     job = channel.receive(sock)
     threading.Thread(target=_end_with_parent, args=(sock,), daemon=True).start()
@@ -46,6 +47,31 @@ def serve(sock: socket.socket, zygote_pid: int) -> None:
             _run(sock, connection, Statement.from_json(job["statement"]))
     except MeshplaneError as error:
         channel.send(sock, {"kind": "fault", **faults.to_json(error)})
+    except channel.ChannelClosed:
+        return  # the parent no longer wants the answer
+    except Exception as error:
+        channel.send(sock, {"kind": "fault", **faults.to_json(faults.runtime()), "defect": _spot(error)})
+
+
+def _warm(connection: Connection) -> None:
+    """Goes once through what a statement goes through, so that the first one finds it loaded."""
+    parsed = parse(connection, "SELECT a FROM t WHERE a > 1")
+    Gate("").statement(parsed.tree)
+    column = Column("a", 1, "INTEGER")
+    relation = Relation("w", "t", (), (column,), (Scope("a > 1", {"a": None}),))
+    views.create_view(connection, relation, "")
+    rows = connection.sql("SELECT a, 'x' FROM w.t ORDER BY a")
+    results.answer(rows, "json", Limits())
+    connection.execute("DROP SCHEMA w CASCADE")
+
+
+def _spot(error: BaseException) -> str:
+    """Where a defect of this package showed, for the log: names of code, never a message."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code.co_qualname if trace else "?"
+    return f"{type(error).__name__} in {code}, line {trace.tb_lineno if trace else 0}"
 
 
 def _confine(zygote_pid: int) -> None:
@@ -103,7 +129,7 @@ def _run(sock: socket.socket, connection: Connection, statement: Statement) -> N
             names = (target,)
     except (duckdb.Error, RecursionError, MemoryError) as error:
         raise from_engine(error, sql) from error
-    channel.send(sock, {"kind": "relations", "names": names})
+    channel.send(sock, {"kind": "relations", "names": [list(name) for name in names]})
     granted = channel.receive(sock)
     resolved = time.monotonic()
     relations = [Relation.from_json(value) for value in granted["relations"]]
