@@ -83,9 +83,10 @@ class Api:
         """The lines of a newline-delimited document, byte for byte. Raises as `get` does."""
         return [line for line in self._send("GET", path).content.split(b"\n") if line]
 
-    def items(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Every item of a list, page after page. Raises as `get` does."""
-        cursor: str | None = None
+    def items(
+        self, path: str, *, cursor: str | None = None, **query: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Every item of a list, page after page, from `cursor` on. Raises as `get` does."""
         while True:
             page = self.get(path, limit=_PAGE_LIMIT, cursor=cursor, **query)
             yield from page["items"]

@@ -93,7 +93,9 @@ def test_read__without_the_archive__says_to_run_make_setup(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"\x1f\x8b\x08\x00cut off"])
-def test_read__from_a_damaged_archive__says_to_fetch_it_again(tmp_path: Path, content: bytes) -> None:
+def test_read__from_a_damaged_archive__says_to_fetch_it_again(
+    tmp_path: Path, content: bytes
+) -> None:
     archive = tmp_path / "damaged.tar.gz"
     archive.write_bytes(content)
     with pytest.raises(Invalid, match="make setup") as refused:

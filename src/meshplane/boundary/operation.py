@@ -1,23 +1,22 @@
 """Routes: an operation declared once, with its operationId, and run through the boundary.
 
 An endpoint is an async function whose parameters say what it takes: `call`, path parameters by
-name, `query` (a model), `body` (a model), `upload` (a file on disk), `if_match`, `accept`. FastAPI
-reads the same signature for the OpenAPI document. At run time the arguments are filled in here:
-that is a fifth of the time of FastAPI's own injection, and there is one place where a body becomes
-a model, an error names its field, and an answer is kept under its idempotency key.
+name, `query` (a model), `body` (a model), `upload` (a file on disk), `if_match`, `accept`. The
+arguments are filled in here, so that there is one place where a body becomes a model, an error
+names its field, and an answer is kept under its idempotency key. The OpenAPI document is made from
+the same signatures (`gateway/openapi.py`).
 """
 
 import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Any, TypeAlias, get_type_hints
 
-from fastapi import APIRouter, Depends, Header
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from meshplane.boundary.actor import Actor
 from meshplane.boundary.body import parse_body, parse_query
@@ -31,23 +30,14 @@ from meshplane.kit.errors import Invalid
 JSON = "application/json"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 
+IfMatch: TypeAlias = str | None
+"""The If-Match header of an update."""
 
-def _documented_only() -> None:
-    """FastAPI asks where a `Call` comes from; nobody ever calls this."""
+Accept: TypeAlias = str | None
+"""The Accept header."""
 
-
-CallArgument = Annotated[Call, Depends(_documented_only)]
-UploadArgument = Annotated[Upload, Depends(_documented_only)]
-IfMatch = Annotated[str | None, Header(alias="If-Match")]
-Accept = Annotated[str | None, Header(alias="Accept")]
-
-_IDEMPOTENCY_PARAMETER = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "schema": {"type": "string", "maxLength": 200},
-    "description": "The same key with the same request gives the same answer, once done.",
-}
+NOT_IN_PATH = frozenset({"call", "query", "body", "upload", "if_match", "accept"})
+"""Parameters of endpoints that are not parameters of the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +52,8 @@ class Operation:
             the path parameters. It brings about at once what an event would bring about moments
             later, and gives the answer as it is then.
         status: of a good answer.
+        answers: media types of the answer, with its model where it has one, for the OpenAPI
+            document; filled where the endpoint makes the `Response` itself.
     """
 
     id: str
@@ -69,21 +61,44 @@ class Operation:
     writes: bool
     settle: Callable[..., Awaitable[BaseModel]] | None
     status: int
+    answers: dict[str, type[BaseModel] | None]
 
 
 Endpoint = Callable[..., Coroutine[Any, Any, Any]]
 
 
+class OperationRoute(Route):
+    """A route that runs its endpoint through the boundary."""
+
+    def __init__(self, path: str, method: str, operation: Operation, endpoint: Endpoint) -> None:
+        super().__init__(path, _Runner(operation, endpoint).run, methods=[method])
+        self.operation = operation
+        self.method = method
+        self.declared = endpoint
+
+
 class Operations:
-    """Declares the operations of one service on a router of its own."""
+    """Declares the operations of one service; `routes` holds them, without the API's prefix.
 
-    def __init__(self, boundary: Boundary, tag: str) -> None:
-        self.router = APIRouter(tags=[tag], route_class=OperationRoute)
+    Args:
+        boundary: runs them.
+        prefix: of their paths.
+    """
+
+    def __init__(self, boundary: Boundary, prefix: str = "/api/v1") -> None:
+        self.routes: list[OperationRoute] = []
         self._boundary = boundary
+        self._prefix = prefix
 
-    def read(self, path: str, operation_id: str) -> Callable[[Endpoint], Endpoint]:
-        """Declares a GET that changes nothing."""
-        return self._declare("GET", path, operation_id, 200, writes=False)
+    def read(
+        self,
+        path: str,
+        operation_id: str,
+        answers: dict[str, type[BaseModel] | None] | None = None,
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Declares a GET that changes nothing; `answers` as in `Operation`."""
+        operation = Operation(operation_id, self._boundary, False, None, 200, answers or {})
+        return self._declare("GET", path, operation)
 
     def write(
         self,
@@ -92,66 +107,30 @@ class Operations:
         operation_id: str,
         status: int = 200,
         settle: Callable[..., Awaitable[BaseModel]] | None = None,
-        answers: dict[int | str, dict[str, Any]] | None = None,
+        answers: dict[str, type[BaseModel] | None] | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
-        """Declares an operation that is committed and audited; `settle` as in `Operation`.
-
-        `answers` describes, for OpenAPI, what an endpoint that returns a `Response` sends.
-        """
-        return self._declare(
-            method, path, operation_id, status, writes=True, settle=settle, answers=answers
-        )
+        """Declares an operation that is committed and audited; arguments as in `Operation`."""
+        operation = Operation(operation_id, self._boundary, True, settle, status, answers or {})
+        return self._declare(method, path, operation)
 
     def _declare(
-        self,
-        method: str,
-        path: str,
-        operation_id: str,
-        status: int,
-        *,
-        writes: bool,
-        settle: Callable[..., Awaitable[BaseModel]] | None = None,
-        answers: dict[int | str, dict[str, Any]] | None = None,
+        self, method: str, path: str, operation: Operation
     ) -> Callable[[Endpoint], Endpoint]:
-        operation = Operation(operation_id, self._boundary, writes, settle, status)
-
         def declare(endpoint: Endpoint) -> Endpoint:
-            endpoint.__operation__ = operation  # type: ignore[attr-defined]
-            keyed = writes and get_type_hints(endpoint).get("return") is not Response
-            self.router.add_api_route(
-                path,
-                endpoint,
-                methods=[method],
-                operation_id=operation_id,
-                status_code=status,
-                responses=answers,
-                openapi_extra={"parameters": [_IDEMPOTENCY_PARAMETER]} if keyed else None,
-            )
+            route = OperationRoute(self._prefix + path, method, operation, endpoint)
+            self.routes.append(route)
             return endpoint
 
         return declare
 
 
-class OperationRoute(APIRoute):
-    """A route that runs its endpoint through the boundary."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The function that Starlette calls with each request."""
-        runner = _Runner(self.endpoint)
-        return runner.run
-
-
 class _Runner:
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, operation: Operation, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._operation: Operation = endpoint.__operation__  # type: ignore[attr-defined]
+        self._operation = operation
         hints = get_type_hints(endpoint)
         names = inspect.signature(endpoint).parameters
-        self._path = [
-            name
-            for name in names
-            if name not in {"call", "query", "body", "upload", "if_match", "accept"}
-        ]
+        self._path = [name for name in names if name not in NOT_IN_PATH]
         self._body: type[BaseModel] | None = hints.get("body")
         self._query: type[BaseModel] | None = hints.get("query")
         self._takes_upload = "upload" in names
@@ -161,6 +140,7 @@ class _Runner:
         self._is_raw = hints.get("return") is Response
 
     async def run(self, request: Request) -> Response:
+        request.scope["operation_id"] = self._operation.id
         if self._takes_upload:
             async with receive(request, ARROW_STREAM) as upload:
                 return await self._run(request, b"", upload)
@@ -257,5 +237,3 @@ def _as_response(result: Any, operation: Operation) -> Response:
     if isinstance(result, Response):
         return result
     return _response(_answer(result, operation), repeated=False)
-
-

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from fastapi import APIRouter
-
 from meshplane.boundary.boundary import Boundary
+from meshplane.boundary.operation import OperationRoute
 from meshplane.events.consumer import Consumer
 from meshplane.kit.clock import Clock
 from meshplane.kit.ids import IdMaker
@@ -51,13 +50,13 @@ class Built(Generic[A]):
     """A service, ready to run.
 
     Args:
-        router: its routes, without the prefix /api/v1.
+        routes: its operations.
         api: what it offers to others; None where it offers nothing.
         consumers: the events that it follows.
         start, stop: for what it runs beside requests.
     """
 
-    router: APIRouter
+    routes: Sequence[OperationRoute]
     api: A
     consumers: Sequence[Consumer] = ()
     start: Callable[[], Awaitable[None]] = field(default=_nothing)

@@ -26,11 +26,9 @@ def quality_score(asset: present.Item) -> float | None:
 
 _ASSETS: present.Columns = (
     ("Name", lambda asset: f"{asset['domainName']}.{asset['name']}"),
-    ("Project", "projectName"),
-    ("Owner", "owner"),
+    ("Owner", lambda asset: present.person(asset["owner"])),
     ("Classification", "classification"),
     ("Quality", quality_score),
-    ("Id", "assetId"),
 )
 
 

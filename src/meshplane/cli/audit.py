@@ -13,10 +13,9 @@ app = typer.Typer(no_args_is_help=True, help="The audit trail and its proof.")
 _RECORDS: present.Columns = (
     ("No.", "sequence"),
     ("Time", lambda record: present.moment(record["time"])),
-    ("Who", "actor"),
+    ("Who", lambda record: present.person(record["actor"])),
     ("Did", "operation"),
-    ("Outcome", lambda record: " ".join(filter(None, (record["outcome"], record["code"])))),
-    ("On", "resource"),
+    ("Outcome", lambda record: record["code"] or record["outcome"]),
 )
 
 
@@ -24,11 +23,15 @@ _RECORDS: present.Columns = (
 @connected
 def list_records(
     session: Session,
-    from_: Annotated[int | None, typer.Option("--from", min=0, help="From this number on.")] = None,
+    first: Annotated[
+        int, typer.Option("--from", min=1, help="From the record of this number on.")
+    ] = 1,
 ) -> None:
-    """Lists the audit records, oldest first (administrators and auditors)."""
-    query = {"from": from_}
-    items = list(session.api.items("/audit", **query))
+    """Lists the audit records, oldest first (administrators and auditors).
+
+    With --json it tells what each was done to, and for whom.
+    """
+    items = list(session.api.items("/audit", cursor=str(first - 1) if first > 1 else None))
     session.show(
         {"items": items}, lambda: present.listing(items, _RECORDS, nothing="No records yet.")
     )

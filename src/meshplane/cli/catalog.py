@@ -9,8 +9,7 @@ from meshplane.cli.session import Session, connected
 
 _FOUND: present.Columns = (
     ("Name", lambda hit: f"{hit['domainName']}.{hit['name']}"),
-    ("About", "description"),
-    ("Matched columns", "columns"),
+    ("About", lambda hit: present.shortened(hit["description"])),
     ("Classification", "classification"),
     ("Quality", "qualityScore"),
 )

@@ -10,6 +10,9 @@ from meshplane.sample.journey import CHAPTERS, Outcome, Story
 from meshplane.sample.stage import Step
 
 
+_WIDTH = 110  # longer lines are tiring to read
+
+
 def document_of(story: Story, seconds: float) -> dict[str, Any]:
     """The story as one JSON document: the numbers by name, then every check."""
     checks = [check.to_document() for check in story.checks]
@@ -64,6 +67,7 @@ class TableTeller:
 
     def __init__(self) -> None:
         self._console = present.console()
+        self._console.width = min(self._console.width, _WIDTH)
         self._status = self._console.status("Starting a server in a fresh home…")
         self._chapter: list[Outcome] = []
         self._began = time.perf_counter()

@@ -15,7 +15,6 @@ _COLUMNS: present.Columns = (
     ("Name", "name"),
     ("Description", "description"),
     ("Bucket", "bucket"),
-    ("Id", "domainId"),
 )
 MEMBERS: present.Columns = (
     ("Principal", "principal"),

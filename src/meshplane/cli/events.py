@@ -12,9 +12,7 @@ app = typer.Typer(no_args_is_help=True, help="Events of the mesh.")
 _EVENTS: present.Columns = (
     ("Time", lambda event: present.moment(event["time"])),
     ("Type", "type"),
-    ("Source", "source"),
     ("Entity", "entity"),
-    ("Id", "eventId"),
 )
 
 

@@ -1,6 +1,6 @@
 """`meshplane permissions`: what a principal may see of a data product."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,9 +33,15 @@ def effective(
         answer,
         lambda: present.stacked(
             present.listing(answer["columns"], _COLUMNS, nothing="No columns."),
-            "Rows: " + (" and ".join(answer["rowFilters"]) or "all"),
+            f"Rows: {_rows(answer)}",
         ),
     )
+
+
+def _rows(answer: dict[str, Any]) -> str:
+    if not answer["grants"]:
+        return "none, as there is no grant"
+    return "all" if answer["allRows"] else " or ".join(answer["rowFilters"])
 
 
 @app.callback()

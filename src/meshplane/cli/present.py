@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 Item = Mapping[str, Any]
 Columns = Sequence[tuple[str, str | Callable[[Item], Any]]]
 
+# What is copied, or would read badly in two lines.
+_ON_ONE_LINE = frozenset(
+    {"At", "Committed", "Entity", "Id", "Name", "No.", "Outcome", "Passed", "Quality", "Run"}
+    | {"Score", "Snapshot", "Started", "Status", "Time"}
+)
+_PIPE_WIDTH = 160
 _ADVICE = {
     "TOKEN_EXPIRED": "Get a new token with `meshplane token`.",
     "TOKEN_ISSUER": "Take a token of this server's issuer: `meshplane token --home …`.",
@@ -29,7 +35,10 @@ def console(*, to_stderr: bool = False) -> "Console":
     """Where text for people goes."""
     from rich.console import Console
 
-    return Console(stderr=to_stderr, highlight=False)
+    found = Console(stderr=to_stderr, highlight=False)
+    if not found.is_terminal:
+        found.width = _PIPE_WIDTH  # a pipe has no edge; what reads it wants whole lines
+    return found
 
 
 def print_json(document: Any) -> None:
@@ -54,6 +63,18 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
+def shortened(text: str, length: int = 120) -> str:
+    """The text, cut at a word to at most that many characters."""
+    import textwrap
+
+    return textwrap.shorten(text, length, placeholder=" …")
+
+
+def person(principal: str) -> str:
+    """A principal as it reads best: a user by his name alone, a group or service in full."""
+    return principal.removeprefix("user:")
+
+
 def moment(value: str | None) -> str:
     """An RFC 3339 instant, to the second."""
     if not value:
@@ -61,13 +82,16 @@ def moment(value: str | None) -> str:
     return datetime.fromisoformat(value).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def listing(items: Iterable[Item], columns: Columns, *, nothing: str) -> "RenderableType":
-    """A table of items.
+def listing(
+    items: Iterable[Item], columns: Columns, *, nothing: str, group_digits: bool = True
+) -> "RenderableType":
+    """A table of items. Names, ids and times stay on one line, so that they can be copied.
 
     Args:
         items: JSON objects.
         columns: for each a title, and the member to show or a function of the item.
         nothing: what to say when there are none.
+        group_digits: whether 111279 reads 111,279; a year in a query's answer should not.
     """
     rows = [[_cell(item, source) for _, source in columns] for item in items]
     if not rows:
@@ -75,9 +99,14 @@ def listing(items: Iterable[Item], columns: Columns, *, nothing: str) -> "Render
     table = plain_table()
     for index, (title, _) in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) for row in rows)
-        table.add_column(title, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            title,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=title in _ON_ONE_LINE,
+        )
     for row in rows:
-        table.add_row(*(escaped(text_of(value)) for value in row))
+        table.add_row(*(escaped(_written(value, group_digits)) for value in row))
     return table
 
 
@@ -137,6 +166,11 @@ def problem_document(error: MeshplaneError) -> dict[str, Any]:
         "detail": error.message,
         "errors": [{"field": f.field, "message": f.message} for f in error.fields],
     }
+
+
+def _written(value: Any, group_digits: bool) -> str:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if whole and not group_digits else text_of(value)
 
 
 def _cell(item: Item, source: str | Callable[[Item], Any]) -> Any:

@@ -15,7 +15,6 @@ Name = Annotated[str, typer.Argument(help="Its name or id.")]
 _COLUMNS: present.Columns = (
     ("Name", "name"),
     ("Description", "description"),
-    ("Domain", "domainId"),
     ("Id", "projectId"),
 )
 

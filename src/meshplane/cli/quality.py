@@ -11,17 +11,25 @@ app = typer.Typer(no_args_is_help=True, help="Data quality: rules, runs and scor
 
 Name = Annotated[str, typer.Argument(help="The data product: aviation.flights, or its id.")]
 
+
+def _measured(rule: present.Item) -> str:
+    """The measures by their last name (`Column.dep_time.Completeness`), then what went wrong."""
+    measures = [
+        f"{name.rpartition('.')[2]} {present.text_of(value)}"
+        for name, value in rule["metrics"].items()
+    ]
+    return "; ".join([*measures, *filter(None, [rule["message"]])])
+
+
 _RULES: present.Columns = (
     ("Rule", "rule"),
     ("Outcome", "outcome"),
-    ("Measured", "metrics"),
-    ("Message", "message"),
+    ("Measured", _measured),
 )
 _RUNS: present.Columns = (
     ("Started", lambda run: present.moment(run["startedAt"])),
     ("Score", "score"),
     ("Passed", lambda run: f"{run['rulesPassed']} of {run['rulesTotal']}"),
-    ("Seconds", "seconds"),
     ("Run", "runId"),
 )
 

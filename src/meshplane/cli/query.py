@@ -40,7 +40,7 @@ def _drawn(answer: dict[str, Any]) -> "RenderableType":
     relations = ", ".join(relation["name"] for relation in answer["relations"])
     more = ", more were left off" if answer["truncated"] else ""
     return present.stacked(
-        present.listing(rows, columns, nothing="No rows."),  # type: ignore[arg-type]
+        present.listing(rows, columns, nothing="No rows.", group_digits=False),  # type: ignore[arg-type]
         f"{answer['rowCount']:,} rows{more} from {relations or 'no table'} "
         f"in {answer['seconds']:.3f} s",
     )

@@ -15,10 +15,7 @@ Reason = Annotated[str, typer.Option(help="Why; it stands on record.")]
 _SUBSCRIPTIONS: present.Columns = (
     ("Product", "assetName"),
     ("For", "projectName"),
-    ("Requested by", "requestedBy"),
-    ("Purpose", "purpose"),
     ("Status", "status"),
-    ("Until", lambda request: present.moment(request.get("expiresAt"))),
     ("Id", "requestId"),
 )
 
@@ -44,6 +41,13 @@ def list_subscriptions(
     )
     items = [item for item in found if status in ("", item["status"])]
     session.show({"items": items}, lambda: present.listing(items, _SUBSCRIPTIONS, nothing="None."))
+
+
+@app.command()
+@connected
+def show(session: Session, request_id: Request) -> None:
+    """Shows a request: its purpose, the decision, what was granted and until when."""
+    _show(session, session.api.get(f"/subscriptions/{request_id}"))
 
 
 @app.command()

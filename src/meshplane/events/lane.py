@@ -8,9 +8,8 @@ consumer, the place's version lets one of them win, and the other goes on from t
 
 import random
 from collections.abc import Callable
+from logging import WARNING
 from typing import Any
-
-import structlog
 
 from meshplane.events.consumer import Consumer
 from meshplane.kit.clock import Clock
@@ -18,6 +17,7 @@ from meshplane.kit.errors import MeshplaneError, Stale, Unavailable
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import ABSENT, Store, UnitOfWork
 from meshplane.platform.tables import Row, Table
+from meshplane.platform.telemetry import log
 
 CURSORS = Table("ConsumerCursors", "consumer")
 PARKED = Table("ParkedEvents", "consumer", "sequence")
@@ -26,8 +26,6 @@ MOST_ATTEMPTS = 185
 _MOST_PARKED_READ = 1000
 _FIRST_RETRY_SECONDS = 0.05
 _LONGEST_RETRY_SECONDS = 300.0
-
-log = structlog.get_logger(__name__)
 
 
 class CursorMoved(Stale):
@@ -137,7 +135,8 @@ class Lane:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a consumer raises parks its event
             code = error.code if isinstance(error, MeshplaneError) else type(error).__name__
-            log.warning(
+            log(
+                WARNING,
                 "event_parked",
                 consumer=self.consumer.name,
                 event_id=event.event_id,
@@ -173,5 +172,3 @@ class Lane:
             "nextAttemptAt": self._clock.now().timestamp() + wait,
             "event": {name: getattr(event, name) for name in StoredEvent.__slots__},
         }
-
-

@@ -6,8 +6,7 @@ outbox → `Relay` (by sequence) → `Lane` of each consumer → its handler and
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-
-import structlog
+from logging import DEBUG, WARNING
 
 from meshplane.events.consumer import Consumer
 from meshplane.events.lane import CursorMoved, Lane
@@ -15,12 +14,11 @@ from meshplane.kit.clock import Clock
 from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import Store
+from meshplane.platform.telemetry import log
 
 _PAGE = 200
 _IDLE_SECONDS = 0.25
 _SKIP_AT_LEAST = 1000
-
-log = structlog.get_logger(__name__)
 
 
 class Relay:
@@ -60,10 +58,10 @@ class Relay:
                     await lane.load()
                 await self._follow(min(lane.position for lane in self._lanes))
             except CursorMoved:
-                log.debug("cursor_moved_elsewhere")
+                log(DEBUG, "cursor_moved_elsewhere")
             except MeshplaneError as error:
                 # The store itself is not to be had. Events wait in it, and so does the relay.
-                log.warning("relay_waits", code=error.code)
+                log(WARNING, "relay_waits", code=error.code)
                 await asyncio.sleep(_IDLE_SECONDS)
 
     async def _follow(self, position: int) -> None:

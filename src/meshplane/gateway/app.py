@@ -1,11 +1,14 @@
 """The application of one process: its services' routes behind the entry."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+import orjson
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +17,8 @@ from starlette.types import ASGIApp
 
 from meshplane import __version__
 from meshplane.boundary.boundary import Boundary
-from meshplane.boundary.operation import CallArgument, Operations
+from meshplane.boundary.call import Call
+from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.gateway import problems
 from meshplane.gateway.entry import Entry
 from meshplane.gateway.identity import TokenVerifier
@@ -23,7 +27,6 @@ from meshplane.gateway.metrics import RequestMetrics
 from meshplane.kit.errors import MeshplaneError
 from meshplane.policy.model import MESH
 
-API_PREFIX = "/api/v1"
 _PORTAL = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/docs": ("docs.html", "text/html; charset=utf-8"),
@@ -37,7 +40,7 @@ def application(
     *,
     boundary: Boundary,
     verifier: TokenVerifier,
-    routers: Sequence[APIRouter],
+    operations: Sequence[OperationRoute],
     internal: Sequence[BaseRoute],
     issuer: EmbeddedIssuer | None,
     is_ready: Callable[[], bool],
@@ -48,7 +51,7 @@ def application(
     Args:
         boundary: runs operations.
         verifier: of access tokens.
-        routers: the services' public routes.
+        operations: the services' public routes.
         internal: routes that other processes of the mesh call.
         issuer: the embedded issuer, where there is one.
         is_ready: whether requests can be served now.
@@ -56,47 +59,61 @@ def application(
     """
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with run():
             yield
 
-    app = FastAPI(
-        title="Meshplane",
-        version=__version__,
-        summary="The control plane of a data mesh.",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
+    metrics = RequestMetrics()
+    operations = [*operations, *_operations(boundary, metrics)]
+    app = Starlette(
+        routes=[
+            *operations,
+            *internal,
+            *_open_routes(operations, is_ready),
+            *_issuer_routes(issuer),
+        ],
+        exception_handlers={
+            MeshplaneError: problems.on_error,
+            HTTPException: problems.on_http_error,
+            Exception: problems.on_bug,
+        },
         lifespan=lifespan,
     )
-    app.add_exception_handler(MeshplaneError, problems.on_error)
-    app.add_exception_handler(HTTPException, problems.on_http_error)
-    app.add_exception_handler(Exception, problems.on_bug)
-    metrics = RequestMetrics()
-    for router in (*routers, _operations(boundary, metrics)):
-        app.include_router(router, prefix="" if router.tags == ["operations"] else API_PREFIX)
-    app.router.routes.extend([*internal, *_open_routes(is_ready), *_issuer_routes(issuer)])
+    app.router.redirect_slashes = False
     return Entry(app, verifier, boundary, metrics)
 
 
-def _operations(boundary: Boundary, metrics: RequestMetrics) -> APIRouter:
-    operations = Operations(boundary, "operations")
+def _operations(boundary: Boundary, metrics: RequestMetrics) -> list[OperationRoute]:
+    operations = Operations(boundary, prefix="")
 
-    @operations.read("/metrics", "getMetrics")
-    async def get_metrics(call: CallArgument) -> Response:
+    @operations.read("/metrics", "getMetrics", {"text/plain": None})
+    async def get_metrics(call: Call) -> Response:
+        """Counts and times of requests, for Prometheus."""
         await call.allow(MESH)
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
-    return operations.router
+    return operations.routes
 
 
-def _open_routes(is_ready: Callable[[], bool]) -> list[BaseRoute]:
+def _open_routes(
+    operations: Sequence[OperationRoute], is_ready: Callable[[], bool]
+) -> list[BaseRoute]:
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok", "version": __version__})
 
     async def ready(_request: Request) -> Response:
         done = is_ready()
         return JSONResponse({"ready": done}, 200 if done else 503)
+
+    @cache
+    def document() -> bytes:
+        # Made when it is first asked for: FastAPI, which makes it, takes long to load.
+        from meshplane.gateway.openapi import document
+
+        return orjson.dumps(document(operations))
+
+    async def openapi(_request: Request) -> Response:
+        return Response(await asyncio.to_thread(document), media_type="application/json")
 
     def page(name: str, media_type: str) -> Callable[[Request], Any]:
         async def show(_request: Request) -> Response:
@@ -109,6 +126,7 @@ def _open_routes(is_ready: Callable[[], bool]) -> list[BaseRoute]:
     return [
         Route("/health", health),
         Route("/ready", ready),
+        Route("/openapi.json", openapi),
         *(Route(path, page(name, kind)) for path, (name, kind) in _PORTAL.items()),
     ]
 

@@ -19,8 +19,7 @@ class RequestMetrics:
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Counts one answered request."""
-        route = scope.get("route")
-        operation = getattr(route, "operation_id", None) or getattr(route, "name", "none")
+        operation = scope.get("operation_id", "none")
         self._requests.labels(operation, str(status)).inc()
         self._seconds.labels(operation).observe(seconds)
 

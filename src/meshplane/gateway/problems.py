@@ -1,15 +1,16 @@
 """Errors as RFC 9457 problem documents. Here alone an error's kind becomes an HTTP status."""
 
 from http import HTTPStatus
+from logging import ERROR
 from typing import Any
 
 import orjson
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from meshplane.kit import errors
+from meshplane.platform.telemetry import log
 
 _STATUS: tuple[tuple[type[errors.MeshplaneError], HTTPStatus], ...] = (
     (errors.Unauthenticated, HTTPStatus.UNAUTHORIZED),
@@ -29,8 +30,6 @@ _OF_HTTP = {
     404: ("PATH_NOT_FOUND", "There is nothing at this path; /openapi.json lists what there is."),
     405: ("METHOD_NOT_ALLOWED", "This path does not take this method; see /openapi.json."),
 }
-
-log = structlog.get_logger(__name__)
 
 
 def status_of(error: errors.MeshplaneError) -> HTTPStatus:
@@ -108,7 +107,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 async def on_bug(request: Request, error: Exception) -> Response:
     """Answers an error that nobody foresaw: it is logged here and not shown."""
-    log.error("unforeseen", trace_id=_trace_id(request), exc_info=error)
+    log(ERROR, "unforeseen", trace_id=_trace_id(request), exc_info=error)
     problem = errors.MeshplaneError(
         "INTERNAL", "Something went wrong here. Report the traceId to those who run this."
     )

@@ -1,6 +1,7 @@
 """How the processes of one mesh know and call each other."""
 
-import httpx
+from typing import TYPE_CHECKING
+
 import orjson
 
 from meshplane.boundary.actor import Actor
@@ -12,6 +13,9 @@ from meshplane.kit.errors import FieldProblem, Unavailable
 from meshplane.run.catalogue import SERVICES
 from meshplane.run.home import Home
 from meshplane.run.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 _TIMEOUT_SECONDS = 30.0
 _TOKEN_SECONDS = 300
@@ -52,7 +56,7 @@ class HttpCaller:
             **{service.name: f"http://127.0.0.1:{service.port}" for service in SERVICES},
             **links,
         }
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._client: "httpx.AsyncClient | None" = None
 
     async def call(self, service: str, method: str, actor: Actor, body: bytes) -> bytes:
         """See `Caller.call`.
@@ -76,6 +80,10 @@ class HttpCaller:
         }
         if actor.trace_id:
             headers["traceparent"] = f"00-{actor.trace_id}-{actor.trace_id[:16]}-01"
+        import httpx
+
+        # Loaded and opened with the first call: a process that runs every service makes none.
+        self._client = self._client or httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
         try:
             answer = await self._client.post(
                 f"{self._links[service]}{PREFIX}/{service}/{method}", content=body, headers=headers
@@ -95,4 +103,5 @@ class HttpCaller:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()

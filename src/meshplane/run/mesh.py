@@ -67,7 +67,7 @@ class Mesh:
         self.app: ASGIApp = application(
             boundary=boundary,
             verifier=verifier,
-            routers=[built.router for built in self._built.values()],
+            operations=[route for built in self._built.values() for route in built.routes],
             internal=[
                 route
                 for service in own
@@ -138,5 +138,3 @@ def _protocol(service: Service) -> type | None:
 def _internal(service: Service, api: object) -> list[Any]:
     protocol = _protocol(service)
     return remote.routes(service.name, protocol, api) if protocol is not None else []
-
-

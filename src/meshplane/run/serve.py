@@ -3,17 +3,16 @@
 import asyncio
 import contextlib
 import gc
-import logging
 import socket
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
 import uvicorn
 
 from meshplane.kit.errors import Invalid
+from meshplane.platform.telemetry import set_level
 from meshplane.run.catalogue import chosen
 from meshplane.run.links import note_issuer_url
 from meshplane.run.mesh import Mesh
@@ -48,7 +47,7 @@ def serve(settings: Settings, beside: Callable[[Started], None] | None = None) -
     Raises:
         Invalid: SETTING_INVALID; PORT_TAKEN.
     """
-    _configure_logs(settings.log_level)
+    set_level(settings.log_level)
     listener = _listen(settings)
     port = listener.getsockname()[1]
     base_url = f"http://{settings.host}:{port}"
@@ -74,8 +73,8 @@ async def _serve(
 ) -> None:
     mesh = Mesh(settings)
     # What is alive now lives as long as the process: the collector need not look at it again.
-    gc.collect()
     gc.freeze()
+    gc.enable()
     server = uvicorn.Server(
         uvicorn.Config(
             mesh.app,
@@ -120,21 +119,3 @@ def _listen(settings: Settings) -> socket.socket:
     listener.listen(1024)
     listener.set_inheritable(False)
     return listener
-
-
-def _configure_logs(level: str) -> None:
-    number = logging.getLevelName(level.upper())
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=number, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
-

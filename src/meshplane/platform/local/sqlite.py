@@ -236,4 +236,3 @@ class SqliteStore:
         self._thread.shutdown()
         self._thread_reader.close()
         self.reader.close()
-

@@ -4,7 +4,7 @@ from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.assets.api import AssetsApi
 from meshplane.services.assets.consumers import CONSUMERS
 from meshplane.services.assets.reader import AssetsReader
-from meshplane.services.assets.routes import router
+from meshplane.services.assets.routes import routes
 from meshplane.services.assets.service import Assets
 
 NEEDS = ("projects", "tables")
@@ -13,4 +13,4 @@ NEEDS = ("projects", "tables")
 def build(ground: Ground, needs: Needs) -> Built[AssetsApi]:
     """The service on that ground."""
     assets = Assets(needs["projects"], needs["tables"])
-    return Built(router(assets, ground.boundary), AssetsReader(ground.store), CONSUMERS)
+    return Built(routes(assets, ground.boundary), AssetsReader(ground.store), CONSUMERS)

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from meshplane.boundary.boundary import Boundary
-from meshplane.boundary.operation import CallArgument, Operations
+from meshplane.boundary.call import Call
+from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page, position
 from meshplane.kit.hash_chain import verify
 from meshplane.platform.store import Store
@@ -19,14 +18,12 @@ from meshplane.services.audit.chain import export_line
 from meshplane.services.audit.schemas import AuditQuery, AuditRecordView, VerificationView
 
 
-def router(store: Store, anchors: Anchors, boundary: Boundary) -> APIRouter:
+def routes(store: Store, anchors: Anchors, boundary: Boundary) -> list[OperationRoute]:
     """The routes under /api/v1/audit."""
-    operations = Operations(boundary, "audit")
+    operations = Operations(boundary)
 
     @operations.read("/audit", "listAuditRecords")
-    async def list_audit_records(
-        call: CallArgument, query: Annotated[AuditQuery, Query()]
-    ) -> Page[AuditRecordView]:
+    async def list_audit_records(call: Call, query: AuditQuery) -> Page[AuditRecordView]:
         await call.allow(MESH)
         found = await store.audit_after(position(query.cursor), query.limit + 1)
         shown = found[: query.limit]
@@ -36,17 +33,17 @@ def router(store: Store, anchors: Anchors, boundary: Boundary) -> APIRouter:
             next_cursor=str(shown[-1][0]) if more else None,
         )
 
-    @operations.read("/audit/export", "exportAuditTrail")
-    async def export_audit_trail(call: CallArgument) -> Response:
+    @operations.read("/audit/export", "exportAuditTrail", {"text/plain": None})
+    async def export_audit_trail(call: Call) -> Response:
         await call.allow(MESH)
         return StreamingResponse(_lines(store), media_type="text/plain; charset=utf-8")
 
     @operations.read("/audit/verify", "verifyAuditTrail")
-    async def verify_audit_trail(call: CallArgument) -> VerificationView:
+    async def verify_audit_trail(call: Call) -> VerificationView:
         await call.allow(MESH)
         return await _verified(store, anchors)
 
-    return operations.router
+    return operations.routes
 
 
 async def _lines(store: Store) -> AsyncIterator[bytes]:

@@ -2,7 +2,7 @@
 
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.audit.anchors import Anchors
-from meshplane.services.audit.routes import router
+from meshplane.services.audit.routes import routes
 
 NEEDS: tuple[str, ...] = ()
 
@@ -11,7 +11,7 @@ def build(ground: Ground, needs: Needs) -> Built[None]:  # noqa: ARG001 - every 
     """The service on that ground."""
     anchors = Anchors(ground.store, ground.lake_folder.parent / "audit-anchors.log")
     return Built(
-        router(ground.store, anchors, ground.boundary),
+        routes(ground.store, anchors, ground.boundary),
         None,
         start=anchors.start,
         stop=anchors.stop,

@@ -1,32 +1,28 @@
 """HTTP of the catalog service."""
 
 import re
-from typing import Annotated
-
-from fastapi import APIRouter, Query
 
 from meshplane.boundary.boundary import Boundary
-from meshplane.boundary.operation import CallArgument, Operations
+from meshplane.boundary.call import Call
+from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page
 from meshplane.policy.model import MESH
 from meshplane.services.assets.api import AssetColumn, AssetsApi, AssetSummary
 from meshplane.services.catalog.schemas import FoundAsset, SearchQuery
 
 
-def router(assets: AssetsApi, boundary: Boundary) -> APIRouter:
+def routes(assets: AssetsApi, boundary: Boundary) -> list[OperationRoute]:
     """The routes under /api/v1/catalog."""
-    operations = Operations(boundary, "catalog")
+    operations = Operations(boundary)
 
     @operations.read("/catalog/search", "searchCatalog")
-    async def search_catalog(
-        call: CallArgument, query: Annotated[SearchQuery, Query()]
-    ) -> Page[FoundAsset]:
+    async def search_catalog(call: Call, query: SearchQuery) -> Page[FoundAsset]:
         await call.allow(MESH)
         found = await assets.search(call.actor, query.q, query.limit)
         words = [word.casefold() for word in re.findall(r"\w+", query.q)]
         return Page[FoundAsset](items=[_found(asset, words) for asset in found])
 
-    return operations.router
+    return operations.routes
 
 
 def _found(asset: AssetSummary, words: list[str]) -> FoundAsset:

@@ -2,7 +2,7 @@
 
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.domains.api import DomainsApi
-from meshplane.services.domains.routes import router
+from meshplane.services.domains.routes import routes
 from meshplane.services.domains.service import Domains, DomainsReader
 
 NEEDS: tuple[str, ...] = ()
@@ -10,4 +10,4 @@ NEEDS: tuple[str, ...] = ()
 
 def build(ground: Ground, needs: Needs) -> Built[DomainsApi]:  # noqa: ARG001 - every wire has it
     """The service on that ground."""
-    return Built(router(Domains(), ground.boundary), DomainsReader(ground.store))
+    return Built(routes(Domains(), ground.boundary), DomainsReader(ground.store))

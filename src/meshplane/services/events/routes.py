@@ -1,12 +1,12 @@
 """HTTP of the events service."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
 from pydantic import Field
 
 from meshplane.boundary.boundary import Boundary
-from meshplane.boundary.operation import CallArgument, Operations
+from meshplane.boundary.call import Call
+from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import ApiModel, Page, position
 from meshplane.platform.store import Store
 from meshplane.policy.model import MESH
@@ -34,18 +34,16 @@ class EventView(ApiModel):
     detail: dict[str, Any]
 
 
-def router(store: Store, boundary: Boundary) -> APIRouter:
+def routes(store: Store, boundary: Boundary) -> list[OperationRoute]:
     """The routes under /api/v1/events."""
-    operations = Operations(boundary, "events")
+    operations = Operations(boundary)
 
     @operations.read("/events", "listEvents")
-    async def list_events(
-        call: CallArgument, query: Annotated[EventQuery, Query()]
-    ) -> Page[EventView]:
+    async def list_events(call: Call, query: EventQuery) -> Page[EventView]:
         await call.allow(MESH)
         return await _page(store, query)
 
-    return operations.router
+    return operations.routes
 
 
 async def _page(store: Store, query: EventQuery) -> Page[EventView]:

@@ -1,11 +1,11 @@
 """Puts the events service together."""
 
 from meshplane.boundary.wiring import Built, Ground, Needs
-from meshplane.services.events.routes import router
+from meshplane.services.events.routes import routes
 
 NEEDS: tuple[str, ...] = ()
 
 
 def build(ground: Ground, needs: Needs) -> Built[None]:  # noqa: ARG001 - every wire has it
     """The service on that ground."""
-    return Built(router(ground.store, ground.boundary), None)
+    return Built(routes(ground.store, ground.boundary), None)

@@ -1,7 +1,7 @@
 """Use cases of lineage."""
 
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshplane.boundary.call import Call
 from meshplane.kit.errors import Missing
@@ -9,7 +9,6 @@ from meshplane.platform.store import UnitOfWork
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.assets.api import AssetsApi, AssetSummary
 from meshplane.services.lineage.graph import Edge, LineageView, Node, upstream
-from meshplane.services.lineage.openlineage import ColumnEdge, DatasetName, column_lineage_of
 from meshplane.services.lineage.schemas import (
     AcceptedView,
     AssetLineageView,
@@ -19,6 +18,9 @@ from meshplane.services.lineage.schemas import (
     UpstreamView,
 )
 from meshplane.services.lineage.store import EDGES
+
+if TYPE_CHECKING:
+    from meshplane.services.lineage.openlineage import ColumnEdge, DatasetName
 
 OWN_NAMESPACE = "meshplane"
 _PAGE = 500
@@ -37,6 +39,9 @@ class Lineage:
         Raises:
             Invalid: LINEAGE_EVENT_INVALID.
         """
+        # Loaded with the first event: it is a large schema.
+        from meshplane.services.lineage.openlineage import column_lineage_of
+
         await call.allow(MESH)
         edges = column_lineage_of(event)
         for edge in edges:
@@ -84,11 +89,11 @@ def put_edge(work: UnitOfWork, edge: Edge) -> None:
     )
 
 
-def _dataset(name: DatasetName) -> str:
+def _dataset(name: "DatasetName") -> str:
     return name.name if name.namespace == OWN_NAMESPACE else f"{name.namespace}/{name.name}"
 
 
-def _from_outside(edge: ColumnEdge) -> Edge:
+def _from_outside(edge: "ColumnEdge") -> Edge:
     return Edge(
         source=_dataset(edge.source),
         source_column=edge.source_field,

@@ -1,11 +1,8 @@
 """HTTP of the permissions service."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
-
 from meshplane.boundary.boundary import Boundary
-from meshplane.boundary.operation import CallArgument, Operations
+from meshplane.boundary.call import Call
+from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page
 from meshplane.services.permissions.schemas import (
     EffectiveQuery,
@@ -16,20 +13,16 @@ from meshplane.services.permissions.schemas import (
 from meshplane.services.permissions.service import Permissions
 
 
-def router(permissions: Permissions, boundary: Boundary) -> APIRouter:
+def routes(permissions: Permissions, boundary: Boundary) -> list[OperationRoute]:
     """The routes under /api/v1/permissions."""
-    operations = Operations(boundary, "permissions")
+    operations = Operations(boundary)
 
     @operations.read("/permissions", "listGrants")
-    async def list_grants(
-        call: CallArgument, query: Annotated[GrantQuery, Query()]
-    ) -> Page[GrantView]:
+    async def list_grants(call: Call, query: GrantQuery) -> Page[GrantView]:
         return await permissions.list(call, query)
 
     @operations.read("/permissions/effective", "getEffectivePermission")
-    async def get_effective_permission(
-        call: CallArgument, query: Annotated[EffectiveQuery, Query()]
-    ) -> EffectiveView:
+    async def get_effective_permission(call: Call, query: EffectiveQuery) -> EffectiveView:
         return await permissions.effective(call, query)
 
-    return operations.router
+    return operations.routes

@@ -1,11 +1,8 @@
 """HTTP of the projects service."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
-
 from meshplane.boundary.boundary import Boundary
-from meshplane.boundary.operation import CallArgument, IfMatch, Operations
+from meshplane.boundary.call import Call
+from meshplane.boundary.operation import IfMatch, OperationRoute, Operations
 from meshplane.boundary.schemas import Page, PageQuery, principal_name
 from meshplane.services.projects.schemas import (
     NewProject,
@@ -18,46 +15,44 @@ from meshplane.services.projects.schemas import (
 from meshplane.services.projects.service import Projects
 
 
-def router(projects: Projects, boundary: Boundary) -> APIRouter:
+def routes(projects: Projects, boundary: Boundary) -> list[OperationRoute]:
     """The routes under /api/v1/projects."""
-    operations = Operations(boundary, "projects")
+    operations = Operations(boundary)
 
     @operations.write("POST", "/projects", "createProject", status=201)
-    async def create_project(call: CallArgument, body: NewProject) -> ProjectView:
+    async def create_project(call: Call, body: NewProject) -> ProjectView:
         return await projects.create(call, body)
 
     @operations.read("/projects", "listProjects")
-    async def list_projects(
-        call: CallArgument, query: Annotated[ProjectQuery, Query()]
-    ) -> Page[ProjectView]:
+    async def list_projects(call: Call, query: ProjectQuery) -> Page[ProjectView]:
         return await projects.list(call, query)
 
     @operations.read("/projects/{project_id}", "getProject")
-    async def get_project(call: CallArgument, project_id: str) -> ProjectView:
+    async def get_project(call: Call, project_id: str) -> ProjectView:
         return await projects.get(call, project_id)
 
     @operations.write("PATCH", "/projects/{project_id}", "updateProject")
     async def update_project(
-        call: CallArgument, project_id: str, if_match: IfMatch, body: ProjectChange
+        call: Call, project_id: str, if_match: IfMatch, body: ProjectChange
     ) -> ProjectView:
         return await projects.update(call, project_id, if_match, body)
 
     @operations.read("/projects/{project_id}/members", "listProjectMembers")
     async def list_project_members(
-        call: CallArgument, project_id: str, query: Annotated[PageQuery, Query()]
+        call: Call, project_id: str, query: PageQuery
     ) -> Page[ProjectMemberView]:
         return await projects.members(call, project_id, query)
 
     @operations.write("PUT", "/projects/{project_id}/members/{principal}", "putProjectMember")
     async def put_project_member(
-        call: CallArgument, project_id: str, principal: str, body: ProjectRoleChange
+        call: Call, project_id: str, principal: str, body: ProjectRoleChange
     ) -> ProjectMemberView:
         return await projects.put_member(call, project_id, principal_name(principal), body.role)
 
     @operations.write(
         "DELETE", "/projects/{project_id}/members/{principal}", "removeProjectMember", status=204
     )
-    async def remove_project_member(call: CallArgument, project_id: str, principal: str) -> None:
+    async def remove_project_member(call: Call, project_id: str, principal: str) -> None:
         await projects.remove_member(call, project_id, principal_name(principal))
 
-    return operations.router
+    return operations.routes

@@ -2,7 +2,7 @@
 
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.projects.api import ProjectsApi
-from meshplane.services.projects.routes import router
+from meshplane.services.projects.routes import routes
 from meshplane.services.projects.service import Projects, ProjectsReader
 
 NEEDS = ("domains",)
@@ -11,4 +11,4 @@ NEEDS = ("domains",)
 def build(ground: Ground, needs: Needs) -> Built[ProjectsApi]:
     """The service on that ground."""
     projects = Projects(needs["domains"])
-    return Built(router(projects, ground.boundary), ProjectsReader(ground.store))
+    return Built(routes(projects, ground.boundary), ProjectsReader(ground.store))

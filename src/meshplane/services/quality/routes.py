@@ -1,40 +1,35 @@
 """HTTP of the quality service."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
-
 from meshplane.boundary.boundary import Boundary
-from meshplane.boundary.operation import CallArgument, Operations
+from meshplane.boundary.call import Call
+from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page
 from meshplane.services.quality.schemas import NewRuleset, NewRun, RulesetView, RunQuery, RunView
 from meshplane.services.quality.service import Quality
 
 
-def router(quality: Quality, boundary: Boundary) -> APIRouter:
+def routes(quality: Quality, boundary: Boundary) -> list[OperationRoute]:
     """The routes under /api/v1/data-quality."""
-    operations = Operations(boundary, "data-quality")
+    operations = Operations(boundary)
 
     @operations.write("PUT", "/data-quality/rulesets/{asset_id}", "putRuleset")
-    async def put_ruleset(call: CallArgument, asset_id: str, body: NewRuleset) -> RulesetView:
+    async def put_ruleset(call: Call, asset_id: str, body: NewRuleset) -> RulesetView:
         return await quality.put_ruleset(call, asset_id, body)
 
     @operations.read("/data-quality/rulesets/{asset_id}", "getRuleset")
-    async def get_ruleset(call: CallArgument, asset_id: str) -> RulesetView:
+    async def get_ruleset(call: Call, asset_id: str) -> RulesetView:
         return await quality.ruleset(call, asset_id)
 
     @operations.write("POST", "/data-quality/run", "startQualityRun")
-    async def start_quality_run(call: CallArgument, body: NewRun) -> RunView:
+    async def start_quality_run(call: Call, body: NewRun) -> RunView:
         return await quality.run(call, body)
 
     @operations.read("/data-quality/runs", "listQualityRuns")
-    async def list_quality_runs(
-        call: CallArgument, query: Annotated[RunQuery, Query()]
-    ) -> Page[RunView]:
+    async def list_quality_runs(call: Call, query: RunQuery) -> Page[RunView]:
         return await quality.runs(call, query)
 
     @operations.read("/data-quality/runs/{run_id}", "getQualityRun")
-    async def get_quality_run(call: CallArgument, run_id: str) -> RunView:
+    async def get_quality_run(call: Call, run_id: str) -> RunView:
         return await quality.get_run(call, run_id)
 
-    return operations.router
+    return operations.routes

@@ -1,7 +1,7 @@
 """Puts the quality service together."""
 
 from meshplane.boundary.wiring import Built, Ground, Needs
-from meshplane.services.quality.routes import router
+from meshplane.services.quality.routes import routes
 from meshplane.services.quality.service import Quality
 
 NEEDS = ("assets", "tables")
@@ -9,4 +9,4 @@ NEEDS = ("assets", "tables")
 
 def build(ground: Ground, needs: Needs) -> Built[None]:
     """The service on that ground."""
-    return Built(router(Quality(needs["assets"], needs["tables"]), ground.boundary), None)
+    return Built(routes(Quality(needs["assets"], needs["tables"]), ground.boundary), None)

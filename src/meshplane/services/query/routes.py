@@ -1,10 +1,10 @@
 """HTTP of the query service."""
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from meshplane.boundary.boundary import Boundary
-from meshplane.boundary.operation import ARROW_STREAM, Accept, CallArgument, Operations
+from meshplane.boundary.call import Call
+from meshplane.boundary.operation import ARROW_STREAM, JSON, Accept, OperationRoute, Operations
 from meshplane.services.query.schemas import (
     MaterializedView,
     NewMaterialization,
@@ -14,20 +14,16 @@ from meshplane.services.query.schemas import (
 from meshplane.services.query.service import Queries
 
 
-def router(queries: Queries, boundary: Boundary) -> APIRouter:
+def routes(queries: Queries, boundary: Boundary) -> list[OperationRoute]:
     """The routes under /api/v1/query."""
-    operations = Operations(boundary, "query")
+    operations = Operations(boundary)
 
-    @operations.write(
-        "POST", "/query", "runQuery", answers={200: {"model": QueryView, "content": {ARROW_STREAM: {}}}}
-    )
-    async def run_query(call: CallArgument, accept: Accept, body: NewQuery) -> Response:
+    @operations.write("POST", "/query", "runQuery", answers={JSON: QueryView, ARROW_STREAM: None})
+    async def run_query(call: Call, accept: Accept, body: NewQuery) -> Response:
         return await queries.run(call, body, accept)
 
     @operations.write("POST", "/query/materialize", "materializeQuery", status=201)
-    async def materialize_query(
-        call: CallArgument, body: NewMaterialization
-    ) -> MaterializedView:
+    async def materialize_query(call: Call, body: NewMaterialization) -> MaterializedView:
         return await queries.materialize(call, body)
 
-    return operations.router
+    return operations.routes

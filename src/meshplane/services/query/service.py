@@ -22,7 +22,6 @@ from meshplane.services.permissions.api import PermissionsApi
 from meshplane.services.projects.api import ProjectsApi
 from meshplane.services.query.access import Access
 from meshplane.services.query.api import FilterColumn
-from meshplane.services.query.column_sources import RelationName, column_sources
 from meshplane.services.query.column_types import iceberg_types
 from meshplane.services.query.sandbox import Column, Limits, Outcome, Sandbox, Scope, Statement
 from meshplane.services.query.schemas import (
@@ -213,6 +212,9 @@ def _write_file(folder: Path, body: bytes) -> Path:
 
 def _origins(sql: str, access: Access, outcome: Outcome) -> tuple[Origin, ...]:
     """From which columns of which tables each column of the result came."""
+    # Loaded with the first result that becomes a table: the analysis is large.
+    from meshplane.services.query.column_sources import RelationName, column_sources
+
     tables = {
         RelationName(opened.relation.schema, opened.relation.name): opened.asset.table_id
         for opened in access.opened

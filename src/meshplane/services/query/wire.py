@@ -7,7 +7,7 @@ from meshplane.boundary.actor import Actor
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.query.access import hash_key
 from meshplane.services.query.api import FilterColumn, QueryApi
-from meshplane.services.query.routes import router
+from meshplane.services.query.routes import routes
 from meshplane.services.query.sandbox import Sandbox
 from meshplane.services.query.service import Below, Queries
 
@@ -49,6 +49,4 @@ def build(ground: Ground, needs: Needs) -> Built[QueryApi]:
         await asyncio.gather(*starting, return_exceptions=True)
         await sandbox.stop()
 
-    return Built(
-        router(queries, ground.boundary), _Checker(queries), start=start, stop=stop
-    )
+    return Built(routes(queries, ground.boundary), _Checker(queries), start=start, stop=stop)

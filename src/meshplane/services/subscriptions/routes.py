@@ -1,11 +1,8 @@
 """HTTP of the subscriptions service."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
-
 from meshplane.boundary.boundary import Boundary
-from meshplane.boundary.operation import CallArgument, Operations
+from meshplane.boundary.call import Call
+from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page
 from meshplane.services.subscriptions.fulfilment import Fulfilment
 from meshplane.services.subscriptions.schemas import (
@@ -18,49 +15,39 @@ from meshplane.services.subscriptions.schemas import (
 from meshplane.services.subscriptions.service import Subscriptions
 
 
-def router(
+def routes(
     subscriptions: Subscriptions, fulfilment: Fulfilment, boundary: Boundary
-) -> APIRouter:
+) -> list[OperationRoute]:
     """The routes under /api/v1/subscriptions."""
-    operations = Operations(boundary, "subscriptions")
+    operations = Operations(boundary)
     settle = fulfilment.settle
 
     @operations.write("POST", "/subscriptions", "requestSubscription", status=201)
-    async def request_subscription(
-        call: CallArgument, body: NewSubscription
-    ) -> SubscriptionView:
+    async def request_subscription(call: Call, body: NewSubscription) -> SubscriptionView:
         return await subscriptions.request(call, body)
 
     @operations.read("/subscriptions", "listSubscriptions")
-    async def list_subscriptions(
-        call: CallArgument, query: Annotated[SubscriptionQuery, Query()]
-    ) -> Page[SubscriptionView]:
+    async def list_subscriptions(call: Call, query: SubscriptionQuery) -> Page[SubscriptionView]:
         return await subscriptions.list(call, query)
 
     @operations.read("/subscriptions/{request_id}", "getSubscription")
-    async def get_subscription(call: CallArgument, request_id: str) -> SubscriptionView:
+    async def get_subscription(call: Call, request_id: str) -> SubscriptionView:
         return await subscriptions.get(call, request_id)
 
     @operations.write(
         "POST", "/subscriptions/{request_id}/approve", "approveSubscription", settle=settle
     )
-    async def approve_subscription(
-        call: CallArgument, request_id: str, body: Approval
-    ) -> SubscriptionView:
+    async def approve_subscription(call: Call, request_id: str, body: Approval) -> SubscriptionView:
         return await subscriptions.approve(call, request_id, body)
 
     @operations.write("POST", "/subscriptions/{request_id}/reject", "rejectSubscription")
-    async def reject_subscription(
-        call: CallArgument, request_id: str, body: Decision
-    ) -> SubscriptionView:
+    async def reject_subscription(call: Call, request_id: str, body: Decision) -> SubscriptionView:
         return await subscriptions.reject(call, request_id, body)
 
     @operations.write(
         "POST", "/subscriptions/{request_id}/revoke", "revokeSubscription", settle=settle
     )
-    async def revoke_subscription(
-        call: CallArgument, request_id: str, body: Decision
-    ) -> SubscriptionView:
+    async def revoke_subscription(call: Call, request_id: str, body: Decision) -> SubscriptionView:
         return await subscriptions.revoke(call, request_id, body)
 
-    return operations.router
+    return operations.routes

@@ -2,7 +2,7 @@
 
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.subscriptions.fulfilment import Fulfilment
-from meshplane.services.subscriptions.routes import router
+from meshplane.services.subscriptions.routes import routes
 from meshplane.services.subscriptions.service import Subscriptions
 
 NEEDS = ("projects", "assets", "tables", "query", "permissions")
@@ -14,6 +14,4 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
         needs["projects"], needs["assets"], needs["tables"], needs["query"]
     )
     fulfilment = Fulfilment(needs["permissions"], ground.store, ground.clock)
-    return Built(
-        router(subscriptions, fulfilment, ground.boundary), None, fulfilment.consumers
-    )
+    return Built(routes(subscriptions, fulfilment, ground.boundary), None, fulfilment.consumers)

@@ -4,7 +4,7 @@ from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.tables.api import TablesApi
 from meshplane.services.tables.local import LocalTableFiles
 from meshplane.services.tables.reader import TablesKeeper
-from meshplane.services.tables.routes import router
+from meshplane.services.tables.routes import routes
 from meshplane.services.tables.service import Tables
 
 NEEDS = ("projects",)
@@ -15,4 +15,4 @@ def build(ground: Ground, needs: Needs) -> Built[TablesApi]:
     files = LocalTableFiles(ground.lake_folder, ground.scratch_folder, ground.clock)
     tables = Tables(needs["projects"], files, ground.lake_folder)
     keeper = TablesKeeper(tables, files, ground.boundary, ground.store)
-    return Built(router(tables, ground.boundary), keeper)
+    return Built(routes(tables, ground.boundary), keeper)

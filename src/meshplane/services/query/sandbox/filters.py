@@ -15,6 +15,7 @@ from meshplane.services.query.sandbox.job import Column
 
 FILTER_BYTES = 8 * 1024
 _BEFORE = 'SELECT 1 FROM "t" WHERE\n'
+_FRAMES: list[Node] = []  # the tree of the frame with `true` in it; the same in every engine
 _LOCATIONS = ("query_location", "query_location_length")
 _CLOSED = frozenset({"SUBQUERY", "WINDOW", "STAR", "PARAMETER"})
 _FLOATS = frozenset({"DOUBLE", "FLOAT", "REAL"})
@@ -89,10 +90,16 @@ def bare(tree: Any) -> Any:
     return tree
 
 
+def _frame(connection: Connection) -> Node:
+    if not _FRAMES:
+        _FRAMES.append(serialise(connection, _BEFORE + "true")["statements"][0])
+    return _FRAMES[0]
+
+
 def _where(connection: Connection, expression: str) -> Node:
     """The tree of the expression, if it is one and nothing but one."""
     tree = serialise(connection, _BEFORE + expression)
-    frame = serialise(connection, _BEFORE + "true")["statements"][0]
+    frame = _frame(connection)
     if tree["error"] or len(tree["statements"]) != 1:
         raise _wrong("The row filter does not parse as one expression.")
     found = tree["statements"][0]
@@ -105,8 +112,8 @@ def _where(connection: Connection, expression: str) -> Node:
     return clause
 
 
-def canonical(connection: Connection, expression: str, columns: Sequence[Column]) -> Checked:
-    """Checks a row filter and writes it as the engine writes its tree.
+def checked(connection: Connection, expression: str, columns: Sequence[Column]) -> Checked:
+    """Checks a row filter, and gives the text that is safe to embed with its tree.
 
     Raises:
         Invalid: `ROW_FILTER_INVALID`, with what to change.
@@ -114,36 +121,67 @@ def canonical(connection: Connection, expression: str, columns: Sequence[Column]
     if "\0" in expression or len(expression.encode(errors="surrogatepass")) > FILTER_BYTES:
         raise _wrong(f"A row filter has at most {FILTER_BYTES} bytes and no NUL character.")
     try:
-        return _canonical(connection, expression, columns)
+        tree = _where(connection, expression)
+        FilterGate(columns).expression(tree, frozenset())
+        # On a line of its own a comment at its end cannot take the parenthesis with it.
+        text = f"(\n{expression}\n)"
+        if not _is_condition(tree):
+            _check_boolean(connection, text, columns)
+        return Checked(text, tree)
     except duckdb.Error as error:
-        raise _wrong(
-            "The row filter does not fit its table: check its columns, types and functions."
-        ) from error
+        raise _misfit() from error
     except MeshplaneError as error:
         if error.code == "ROW_FILTER_INVALID":
             raise
         raise _wrong("The row filter is nested too deeply.") from error
 
 
-def _canonical(connection: Connection, expression: str, columns: Sequence[Column]) -> Checked:
-    tree = _where(connection, expression)
-    FilterGate(columns).expression(tree, frozenset())
+def canonical(connection: Connection, expression: str, columns: Sequence[Column]) -> str:
+    """Checks a row filter and writes it as the engine writes its tree: no comments, one spelling.
+
+    Raises:
+        Invalid: `ROW_FILTER_INVALID`, with what to change.
+    """
+    tree = checked(connection, expression, columns).tree
     whole = serialise(connection, "SELECT 1")
     whole["statements"][0]["node"]["select_list"] = [tree]
-    row = connection.execute(
-        "SELECT json_deserialize_sql($1::JSON)", [orjson.dumps(whole).decode()]
-    ).fetchone()
-    assert row is not None
-    text = str(row[0]).removeprefix("SELECT ")
-    if bare(_where(connection, f"({text})")) != bare(tree):
-        raise _wrong("The row filter cannot be written back as it was read; simplify it.")
+    try:
+        row = connection.execute(
+            "SELECT json_deserialize_sql($1::JSON)", [orjson.dumps(whole).decode()]
+        ).fetchone()
+        assert row is not None
+        text = str(row[0]).removeprefix("SELECT ")
+        if bare(_where(connection, f"({text})")) != bare(tree):
+            raise _wrong("The row filter cannot be written back as it was read; simplify it.")
+        _check_boolean(connection, f"({text})", columns)
+    except duckdb.Error as error:
+        raise _misfit() from error
+    return text
+
+
+def _misfit() -> MeshplaneError:
+    return _wrong("The row filter does not fit its table: check its columns, types and functions.")
+
+
+def _check_boolean(connection: Connection, text: str, columns: Sequence[Column]) -> None:
+    """Binds the filter over an empty table of these columns."""
     nulls = ", ".join(
         f"CAST(NULL AS {column.sql_type}) AS {identifier(column.name)}" for column in columns
     )
-    bound = connection.sql(f"SELECT ({text}) FROM (SELECT {nulls} WHERE false)")
+    bound = connection.sql(f"SELECT {text} FROM (SELECT {nulls} WHERE false)")
     if str(bound.types[0]) != "BOOLEAN":
         raise _wrong("A row filter must be a condition: its value is not true or false.")
-    return Checked(text, tree)
+
+
+def _is_condition(tree: Node) -> bool:
+    """Does its form alone say that it is true or false?"""
+    return tree["class"] in ("COMPARISON", "CONJUNCTION", "BETWEEN") or tree["type"] in (
+        "OPERATOR_NOT",
+        "OPERATOR_IS_NULL",
+        "OPERATOR_IS_NOT_NULL",
+        "COMPARE_IN",
+        "COMPARE_NOT_IN",
+    )
 
 
 def never_fails(tree: Node, columns: Sequence[Column]) -> bool:

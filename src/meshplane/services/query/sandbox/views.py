@@ -9,9 +9,10 @@ import hashlib
 import hmac
 from typing import NamedTuple
 
+from meshplane.kit.errors import MeshplaneError
 from meshplane.services.query.sandbox.engine import Connection, identifier, literal
 from meshplane.services.query.sandbox.faults import FILES, POLICY, refused
-from meshplane.services.query.sandbox.filters import canonical, never_fails
+from meshplane.services.query.sandbox.filters import checked, never_fails
 from meshplane.services.query.sandbox.job import Column, Mask, Relation, Scope
 
 _GLOB_CHARACTERS = frozenset("*?[]{}\0")
@@ -95,10 +96,11 @@ def _filter(connection: Connection, scope: Scope, columns: tuple[Column, ...]) -
     """
     if scope.row_filter is None:
         return None
-    checked = canonical(connection, scope.row_filter, columns)
-    if never_fails(checked.tree, columns):
-        return f"({checked.text})"
-    return f"TRY({checked.text})"
+    try:
+        found = checked(connection, scope.row_filter, columns)
+    except MeshplaneError as error:
+        raise refused(POLICY) from error
+    return found.text if never_fails(found.tree, columns) else f"TRY({found.text})"
 
 
 def _source(relation: Relation) -> str:

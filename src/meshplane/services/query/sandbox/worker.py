@@ -110,8 +110,8 @@ def _end_with_parent(sock: socket.socket) -> None:
 def _check_filter(sock: socket.socket, connection: Connection, job: Mapping[str, Any]) -> None:
     lock(connection, Limits(), [])
     columns = [Column.from_json(column) for column in job["columns"]]
-    checked = canonical(connection, job["expression"], columns)
-    channel.send(sock, {"kind": "filter", "text": checked.text})
+    text = canonical(connection, job["expression"], columns)
+    channel.send(sock, {"kind": "filter", "text": text})
 
 
 def _run(sock: socket.socket, connection: Connection, statement: Statement) -> None:
@@ -134,10 +134,11 @@ def _run(sock: socket.socket, connection: Connection, statement: Statement) -> N
     resolved = time.monotonic()
     relations = [Relation.from_json(value) for value in granted["relations"]]
     key = views.hash_key(bytes.fromhex(granted["maskKey"]))
-    _prepare(connection, statement.limits, names, relations, key)
+    _match_relations(names, relations)
     if target is not None:
         answer = _described(relations[0], statement)
     else:
+        _prepare(connection, statement.limits, names, relations, key)
         answer = _executed(connection, parsed.statement, statement)
     channel.send(
         sock,
@@ -173,6 +174,17 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(f"${name}" for name in names[:10])
 
 
+def _match_relations(names: Sequence[RelationName], relations: Sequence[Relation]) -> None:
+    """A table that was not asked for is no table to read, whoever hands it over."""
+    fits = len(names) == len(relations) and all(
+        relation.name.lower() == name.lower()
+        and (schema is None or relation.schema.lower() == schema.lower())
+        for (schema, name), relation in zip(names, relations, strict=True)
+    )
+    if not fits:
+        raise faults.refused(faults.POLICY)
+
+
 def _prepare(
     connection: Connection,
     limits: Limits,
@@ -181,14 +193,7 @@ def _prepare(
     key: str,
 ) -> None:
     """Locks the engine, and builds in it the views of what the statement names."""
-    asked = [(name.schema, name.name) for name in names]
-    if len(asked) != len(relations) or any(
-        relation.name.lower() != name.lower()
-        or (schema is not None and relation.schema.lower() != schema.lower())
-        for (schema, name), relation in zip(asked, relations, strict=False)
-    ):
-        raise faults.refused(faults.POLICY)
-    path = _search_path(asked, relations)
+    path = _search_path(names, relations)
     files = sorted({file for relation in relations for file in relation.files})
     distinct = {(it.schema.lower(), it.name.lower()): it for it in relations}
     try:
@@ -202,13 +207,11 @@ def _prepare(
         raise faults.refused(faults.FILES) from error
 
 
-def _search_path(
-    asked: Sequence[tuple[str | None, str]], relations: Sequence[Relation]
-) -> list[str]:
+def _search_path(names: Sequence[RelationName], relations: Sequence[Relation]) -> list[str]:
     """The schemas of the tables that stand without one, so that each name finds its own table."""
     bare = {
         relation.name.lower(): relation
-        for (schema, _), relation in zip(asked, relations, strict=True)
+        for (schema, _), relation in zip(names, relations, strict=True)
         if schema is None
     }
     path = list(dict.fromkeys(relation.schema for relation in bare.values()))
