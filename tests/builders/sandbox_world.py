@@ -173,6 +173,7 @@ def _customers(secret: random.Random, hidden: int) -> list[tuple[Any, ...]]:
     """Five rows that are visible, and the same in every world but for their masked cells, among
     others that are neither.
     """
+
     def cells(salary: int, region: str, number: int) -> tuple[Any, ...]:
         profile = {"phone": f"+3{number:06d}", "city": region}
         return salary, region, profile, [("k", secret.choice("xyz"))], f"note {number % 3}"
@@ -181,16 +182,19 @@ def _customers(secret: random.Random, hidden: int) -> list[tuple[Any, ...]]:
     for number, name in enumerate(_NAMES):
         ssn = f"{secret.randrange(100, 999)}-22-3333"
         salary = secret.randrange(30_000, 90_000)
-        rows.append(
-            (number * 200, name, f"{name}@x.eu", ssn, *cells(salary, "EU", number))
-        )
+        rows.append((number * 200, name, f"{name}@x.eu", ssn, *cells(salary, "EU", number)))
     for number in range(hidden):
         name = secret.choice(["Zed", "not a number", "(", "%", "", "x" * 500, "12"])
         salary = secret.randrange(2**31 - 1)
         ssn = f"1{secret.randrange(10**9)}"
         rows.append(
-            (1000 + secret.randrange(10**6), f"{name}{number % 7}", f"{number}@z", ssn,
-             *cells(salary, secret.choice(["US", "APAC"]), number))
+            (
+                1000 + secret.randrange(10**6),
+                f"{name}{number % 7}",
+                f"{number}@z",
+                ssn,
+                *cells(salary, secret.choice(["US", "APAC"]), number),
+            )
         )
     secret.shuffle(rows)
     visible = [row for row in rows if row[5] == "EU"]
@@ -224,10 +228,12 @@ def build_world(folder: Path, seed: int) -> World:
     return World(
         folder,
         Grants({("main", "customers"): governed, ("main", "orders"): granted_orders}),
-        Grants({
-            ("main", "customers"): masked_copy(folder / "copy", governed),
-            ("main", "orders"): granted_orders,
-        }),
+        Grants(
+            {
+                ("main", "customers"): masked_copy(folder / "copy", governed),
+                ("main", "orders"): granted_orders,
+            }
+        ),
     )
 
 

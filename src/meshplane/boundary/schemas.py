@@ -23,10 +23,19 @@ _ALLOWED_CONTROLS = {"\n", "\r", "\t"}
 
 
 class ApiModel(BaseModel):
-    """A body, or a part of one."""
+    """A body, or a part of one.
+
+    Its validator is built when it is first needed: building all of them at the start would take as
+    long as the rest of the start.
+    """
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=True, frozen=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        defer_build=True,
     )
 
 

@@ -9,7 +9,6 @@ from meshplane.cli import present
 from meshplane.sample.journey import CHAPTERS, Outcome, Story
 from meshplane.sample.stage import Step
 
-
 _WIDTH = 110  # longer lines are tiring to read
 
 

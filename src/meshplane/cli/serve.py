@@ -1,7 +1,7 @@
 """`meshplane serve`: runs the services, all of them or some."""
 
-import ipaddress
 import gc
+import ipaddress
 from pathlib import Path
 from typing import Annotated
 

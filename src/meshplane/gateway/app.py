@@ -39,10 +39,10 @@ _PORTAL_POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; conne
 def application(
     *,
     boundary: Boundary,
-    verifier: TokenVerifier,
+    verifier: Callable[[], TokenVerifier],
     operations: Sequence[OperationRoute],
     internal: Sequence[BaseRoute],
-    issuer: EmbeddedIssuer | None,
+    issuer: Callable[[], EmbeddedIssuer] | None,
     is_ready: Callable[[], bool],
     run: Callable[[], AbstractAsyncContextManager[None]],
 ) -> ASGIApp:
@@ -50,10 +50,10 @@ def application(
 
     Args:
         boundary: runs operations.
-        verifier: of access tokens.
+        verifier: gives the verifier of access tokens.
         operations: the services' public routes.
         internal: routes that other processes of the mesh call.
-        issuer: the embedded issuer, where there is one.
+        issuer: gives the embedded issuer, where there is one.
         is_ready: whether requests can be served now.
         run: what runs while the server runs.
     """
@@ -131,16 +131,16 @@ def _open_routes(
     ]
 
 
-def _issuer_routes(issuer: EmbeddedIssuer | None) -> list[BaseRoute]:
+def _issuer_routes(issuer: Callable[[], EmbeddedIssuer] | None) -> list[BaseRoute]:
     """Discovery and keys: only where this process has the embedded issuer."""
     if issuer is None:
         return []
 
     async def discovery(_request: Request) -> Response:
-        return JSONResponse(issuer.discovery())
+        return JSONResponse(issuer().discovery())
 
     async def keys(_request: Request) -> Response:
-        return JSONResponse(issuer.jwks())
+        return JSONResponse(issuer().jwks())
 
     return [
         Route("/.well-known/openid-configuration", discovery),

@@ -7,6 +7,7 @@ path answers without a token only if it stands in `OPEN_PATHS`, compared whole a
 import re
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,13 +52,17 @@ class Entry:
 
     Args:
         app: what lies behind.
-        verifier: of access tokens.
+        verifier: gives the verifier of access tokens, the same each time.
         boundary: keeps refusals of strangers in the audit trail.
         metrics: counts requests.
     """
 
     def __init__(
-        self, app: ASGIApp, verifier: TokenVerifier, boundary: Boundary, metrics: RequestMetrics
+        self,
+        app: ASGIApp,
+        verifier: Callable[[], TokenVerifier],
+        boundary: Boundary,
+        metrics: RequestMetrics,
     ) -> None:
         self._app = app
         self._verifier = verifier
@@ -102,7 +107,7 @@ class Entry:
         authorization = headers.get(b"authorization")
         try:
             text = authorization.decode("latin-1") if authorization is not None else None
-            return _actor(await self._verifier.authenticate(text), trace_id)
+            return _actor(await self._verifier().authenticate(text), trace_id)
         except Unauthenticated as error:
             await self._boundary.record_stranger(error, trace_id, path)
             raise

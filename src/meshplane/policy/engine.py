@@ -6,11 +6,9 @@ inputs hold the memberships as they are now, so a changed membership is another 
 
 import json
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
-
-import cedarpy
 
 from meshplane.policy.model import Asker, Decision, Resource
 
@@ -41,13 +39,16 @@ class Engine:
     Args:
         texts: Cedar policy texts; each policy carries an `@id`.
 
-    Raises:
-        ValueError: a text is not Cedar.
+    A text that is not Cedar raises `ValueError` when the policies are first needed, or at `warm`.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._slices, self._always = _slice_by_action(texts)
+        self._texts = tuple(texts)
         self._decide = lru_cache(_REMEMBERED_DECISIONS)(self._evaluate)
+
+    def warm(self) -> None:
+        """Parses the policies now, rather than at the first decision."""
+        _ = self._sliced
 
     def decide(self, asker: Asker, action: str, resource: Resource) -> Decision:
         """Whether the asker may take the action on the resource."""
@@ -61,6 +62,10 @@ class Engine:
             tuple(sorted(resource.attributes.items())),
         )
 
+    @cached_property
+    def _sliced(self) -> "tuple[dict[str, _Slice], _Slice]":
+        return _slice_by_action(self._texts)
+
     def _evaluate(
         self,
         asker: Asker,
@@ -71,7 +76,10 @@ class Engine:
         project_id: str | None,
         attributes: tuple[tuple[str, str], ...],
     ) -> Decision:
-        policies = self._slices.get(action, self._always)
+        import cedarpy
+
+        slices, always = self._sliced
+        policies = slices.get(action, always)
         resource = Resource(kind, resource_id, domain_id, project_id, dict(attributes))
         result = cedarpy.is_authorized(
             {
@@ -92,11 +100,15 @@ class _Slice:
     """The policies that can bear on one action, parsed."""
 
     def __init__(self, policies: dict[str, Any]) -> None:
+        import cedarpy
+
         document = {"staticPolicies": policies, "templates": {}, "templateLinks": []}
         self.handle = cedarpy.PolicySet.from_json_str(json.dumps(document))
 
 
 def _slice_by_action(texts: Iterable[str]) -> tuple[dict[str, _Slice], _Slice]:
+    import cedarpy
+
     by_action: dict[str, dict[str, Any]] = {}
     always: dict[str, Any] = {}
     for text in texts:

@@ -1,5 +1,6 @@
 """How the processes of one mesh know and call each other."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import orjson
@@ -45,11 +46,11 @@ class HttpCaller:
 
     Args:
         own_name: the service that calls.
-        issuer: signs its tokens.
+        issuer: gives what signs its tokens.
         links: base URLs by service; by default each answers on its own port of this machine.
     """
 
-    def __init__(self, own_name: str, issuer: EmbeddedIssuer, links: dict[str, str]) -> None:
+    def __init__(self, own_name: str, issuer: Callable[[], EmbeddedIssuer], links: dict[str, str]) -> None:
         self._own_name = own_name
         self._issuer = issuer
         self._links = {
@@ -67,7 +68,7 @@ class HttpCaller:
         """
         behalf = actor.on_behalf_of if actor.is_service else actor.subject
         name = actor.subject if actor.is_service else self._own_name
-        token = self._issuer.mint(
+        token = self._issuer().mint(
             name,
             (),
             lifetime_seconds=_TOKEN_SECONDS,

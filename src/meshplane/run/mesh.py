@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -16,6 +17,7 @@ from meshplane.events.lane import CURSORS, PARKED
 from meshplane.events.relay import Relay
 from meshplane.gateway.app import application
 from meshplane.gateway.identity import TokenVerifier
+from meshplane.gateway.issuer import EmbeddedIssuer
 from meshplane.kit.clock import SystemClock
 from meshplane.kit.ids import id_maker
 from meshplane.platform.local.sqlite import SqliteStore
@@ -40,10 +42,11 @@ class Mesh:
         new_id = id_maker(clock)
         tables = [table for service in SERVICES for table in service.tables]
         self.store = SqliteStore(home.database, [*PLATFORM_TABLES, *tables], clock, new_id)
-        self.issuer = issuer(settings, clock)
+        self._settings, self._clock = settings, clock
         memberships = ServiceMemberships()
         roles = {settings.admin_group: "administrator", settings.auditor_group: "auditor"}
-        judge = Judge(Engine(policy_texts().values()), memberships, roles)
+        self._engine = Engine(policy_texts().values())
+        judge = Judge(self._engine, memberships, roles)
         boundary = Boundary(self.store, judge, clock, new_id)
         ground = Ground(
             boundary=boundary,
@@ -57,26 +60,38 @@ class Mesh:
             query_memory_mib=settings.query_memory_mib,
         )
         own = chosen(settings.only)
-        self._caller = HttpCaller(own[0].name, self.issuer, settings.links)
+        self._caller = HttpCaller(own[0].name, lambda: self.issuer, settings.links)
         self._built = _build(own, ground, self._caller, memberships)
         consumers = [consumer for built in self._built.values() for consumer in built.consumers]
         self._relay = Relay(self.store, consumers, clock)
         self._ready = False
-        verifier = TokenVerifier([self.issuer.trusted(may_name_services=True)], clock)
-        verifier.warm()
         self.app: ASGIApp = application(
             boundary=boundary,
-            verifier=verifier,
+            verifier=lambda: self._verifier,
             operations=[route for built in self._built.values() for route in built.routes],
             internal=[
                 route
                 for service in own
                 for route in _internal(service, self._built[service.name].api)
             ],
-            issuer=self.issuer,
+            issuer=lambda: self.issuer,
             is_ready=lambda: self._ready,
             run=self._run,
         )
+
+    @cached_property
+    def issuer(self) -> EmbeddedIssuer:
+        """The issuer of this home."""
+        return issuer(self._settings, self._clock)
+
+    @cached_property
+    def _verifier(self) -> TokenVerifier:
+        return TokenVerifier([self.issuer.trusted(may_name_services=True)], self._clock)
+
+    def _warm(self) -> None:
+        """Loads what the first requests need, while the port is open already."""
+        self._verifier.warm()
+        self._engine.warm()
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
@@ -84,12 +99,14 @@ class Mesh:
             await built.start()
         self._relay.start()
         sweep = asyncio.create_task(self._sweep(), name="sweep")
+        warming = asyncio.create_task(asyncio.to_thread(self._warm), name="warming")
         self._ready = True
         try:
             yield
         finally:
             self._ready = False
             sweep.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
             await self._relay.stop()
             for built in reversed(self._built.values()):
                 await built.stop()

@@ -88,7 +88,7 @@ def _temporal(values: pa.Array) -> list[Any]:
         return _each(whole, lambda cell: _instant(cell, unit) + (zone if _finite(cell) else ""))
     if pa.types.is_time(kind):
         number = values.cast(pa.int64() if kind.bit_width == 64 else pa.int32()).to_pylist()
-        return _each(number, lambda cell: _clock(*divmod(cell, _PER_SECOND[kind.unit]), kind.unit))
+        return _each(number, lambda cell: _time(cell, kind.unit))
     return _each(values.to_pylist(), _duration)
 
 
@@ -120,6 +120,11 @@ def _instant(value: int, unit: str) -> str:
     seconds, fraction = divmod(value, _PER_SECOND[unit])
     days, clock = divmod(seconds, _DAY_SECONDS)
     return f"{_date(days)}T{_clock(clock, fraction, unit)}"
+
+
+def _time(value: int, unit: str) -> str:
+    seconds, fraction = divmod(value, _PER_SECOND[unit])
+    return _clock(seconds, fraction, unit)
 
 
 def _clock(seconds: int, fraction: int, unit: str) -> str:

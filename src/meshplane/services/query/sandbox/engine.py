@@ -6,16 +6,15 @@ from typing import Any
 import duckdb
 import orjson
 
-from meshplane.services.query.sandbox.faults import DEEP, invalid, limit, refused
+from meshplane.services.query.sandbox.faults import DEEP, NOT_SELECT, invalid, limit, refused
 from meshplane.services.query.sandbox.job import Limits
-from meshplane.services.query.sandbox.text import check_text
 
 Connection = duckdb.DuckDBPyConnection
 
 # Set when the engine opens, before any text of a caller is near. No temporary directory: nothing
 # of a query ever lies on a disk. A session has one time zone, so that answers do not depend on
 # where the server stands. errors_as_json gives the place of an error without reading its text.
-_SETTINGS = {
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "temp_directory": "",
     "python_enable_replacements": False,
     "autoinstall_known_extensions": False,
@@ -58,41 +57,50 @@ def lock(connection: Connection, limits: Limits, files: list[str]) -> None:
         connection.execute(f"SET {setting}")
 
 
+def scalar(connection: Connection, query: str, parameter: str) -> str:
+    """The one text that a query of our own gives for a parameter."""
+    [(text,)] = connection.execute(query, [parameter]).fetchall()
+    return str(text)
+
+
 def serialise(connection: Connection, sql: str) -> dict[str, Any]:
     """The engine's tree of a text, as it writes it.
 
     Raises:
         LimitReached: it is nested deeper than the decoder goes (some 330 levels of functions).
     """
-    row = connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchone()
-    assert row is not None
+    text = scalar(connection, "SELECT json_serialize_sql($1::VARCHAR)", sql)
     try:
-        tree: dict[str, Any] = orjson.loads(row[0])
+        tree: dict[str, Any] = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise limit(DEEP) from error
     return tree
 
 
-def parse(connection: Connection, sql: str) -> Parsed:
-    """Parses a caller's text into exactly one SELECT.
+def parse(connection: Connection, sql: str) -> Parsed | None:
+    """Parses a text into exactly one SELECT.
+
+    Returns:
+        None for one statement that the engine would run as several: a PIVOT without values.
 
     Raises:
-        Refused: it holds another kind of statement, several, or a NUL character.
+        Refused: it holds another kind of statement, or several.
         Invalid: it is empty.
-        LimitReached: it is too long or nested too deeply.
+        LimitReached: it is nested too deeply.
         duckdb.Error: it does not parse.
     """
-    check_text(sql)
     statements = connection.extract_statements(sql)
     if not statements:
         raise invalid("There is no statement in the text.")
     if len(statements) > 1:
         raise refused("One statement at a time: the text holds several.")
+    if statements[0].type is duckdb.StatementType.MULTI:
+        return None
     if statements[0].type is not duckdb.StatementType.SELECT:
-        raise refused("Only SELECT, and DESCRIBE of one table, may be run here.")
+        raise refused(NOT_SELECT)
     tree = serialise(connection, sql)
     if tree["error"] or len(tree["statements"]) != 1:
-        raise refused("Only SELECT, and DESCRIBE of one table, may be run here.")
+        raise refused(NOT_SELECT)
     return Parsed(statements[0], tree["statements"][0])
 
 

@@ -14,6 +14,7 @@ _KINDS: dict[str, type[MeshplaneError]] = {
 }
 _FIELDS = {"ROW_FILTER_INVALID": "rowFilter"}
 
+NOT_SELECT = "Only SELECT, and DESCRIBE of one table, may be run here."
 DEEP = (
     "The statement is nested too deeply, or its chain of operators is too long. "
     "Split it with WITH, or use IN (…) in place of many ORs."

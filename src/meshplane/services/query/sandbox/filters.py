@@ -8,7 +8,7 @@ import orjson
 
 from meshplane.kit.errors import MeshplaneError
 from meshplane.services.query.sandbox import functions
-from meshplane.services.query.sandbox.engine import Connection, identifier, serialise
+from meshplane.services.query.sandbox.engine import Connection, identifier, scalar, serialise
 from meshplane.services.query.sandbox.faults import fault
 from meshplane.services.query.sandbox.gate import Gate, Node, Scope
 from meshplane.services.query.sandbox.job import Column
@@ -44,9 +44,7 @@ class FilterGate(Gate):
     def expression(self, node: Any, scope: Scope) -> None:
         """One expression; a lambda's own parameters are in sight within it."""
         if isinstance(node, dict) and node.get("class") in _CLOSED:
-            raise _wrong(
-                "A row filter may not hold a subquery, a window, a star or a parameter."
-            )
+            raise _wrong("A row filter may not hold a subquery, a window, a star or a parameter.")
         if isinstance(node, dict) and node.get("class") == "LAMBDA":
             self._variables.append(_lambda_names(node.get("lhs")))
             super().expression(node, scope)
@@ -146,11 +144,9 @@ def canonical(connection: Connection, expression: str, columns: Sequence[Column]
     whole = serialise(connection, "SELECT 1")
     whole["statements"][0]["node"]["select_list"] = [tree]
     try:
-        row = connection.execute(
-            "SELECT json_deserialize_sql($1::JSON)", [orjson.dumps(whole).decode()]
-        ).fetchone()
-        assert row is not None
-        text = str(row[0]).removeprefix("SELECT ")
+        tree_text = orjson.dumps(whole).decode()
+        text = scalar(connection, "SELECT json_deserialize_sql($1::JSON)", tree_text)
+        text = text.removeprefix("SELECT ")
         if bare(_where(connection, f"({text})")) != bare(tree):
             raise _wrong("The row filter cannot be written back as it was read; simplify it.")
         _check_boolean(connection, f"({text})", columns)
@@ -168,7 +164,8 @@ def _check_boolean(connection: Connection, text: str, columns: Sequence[Column])
     nulls = ", ".join(
         f"CAST(NULL AS {column.sql_type}) AS {identifier(column.name)}" for column in columns
     )
-    bound = connection.sql(f"SELECT {text} FROM (SELECT {nulls} WHERE false)")
+    # The text went through the filter's gate, and the names are quoted.
+    bound = connection.sql(f"SELECT {text} FROM (SELECT {nulls} WHERE false)")  # noqa: S608
     if str(bound.types[0]) != "BOOLEAN":
         raise _wrong("A row filter must be a condition: its value is not true or false.")
 
@@ -185,9 +182,10 @@ def _is_condition(tree: Node) -> bool:
 
 
 def never_fails(tree: Node, columns: Sequence[Column]) -> bool:
-    """Is the filter made of what cannot fail on any row: comparisons of a column with a literal
-    that is cast to the column's type, or needs no cast, and what joins them?
+    """Is the filter made of what cannot fail on any row?
 
+    That is: comparisons of a column with a literal that is cast to the column's type, or needs no
+    cast, and what joins them.
     Such a filter needs no TRY around it, and so the engine can skip row groups by it.
     """
     types = {column.name.lower(): column.sql_type.upper() for column in columns}
@@ -210,12 +208,17 @@ def never_fails(tree: Node, columns: Sequence[Column]) -> bool:
         kind = node["class"]
         if kind == "CONJUNCTION" or node["type"] == "OPERATOR_NOT":
             return all(safe(child) for child in node["children"])
+        sides: tuple[Node, ...]
         if kind == "COMPARISON":
             sides = (node["left"], node["right"])
         elif kind == "BETWEEN":
             sides = (node["input"], node["lower"], node["upper"])
-        elif node["type"] in ("COMPARE_IN", "COMPARE_NOT_IN", "OPERATOR_IS_NULL",
-                              "OPERATOR_IS_NOT_NULL"):
+        elif node["type"] in (
+            "COMPARE_IN",
+            "COMPARE_NOT_IN",
+            "OPERATOR_IS_NULL",
+            "OPERATOR_IS_NOT_NULL",
+        ):
             sides = tuple(node["children"])
         else:
             return operand(node) == "BOOLEAN"

@@ -25,7 +25,7 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A forked process that waits for its job: its number, its process id, our end of its socket."""
+    """A forked process that waits for its job: number, process id, our end of its socket."""
 
     number: int
     pid: int
@@ -99,9 +99,7 @@ class ForkServer:
         channel = AsyncChannel(ours)
         try:
             self._living[number] = asyncio.Event()
-            socket.send_fds(
-                self._socket, [control.record(control.FORK, number)], [theirs.fileno()]
-            )
+            socket.send_fds(self._socket, [control.record(control.FORK, number)], [theirs.fileno()])
             theirs.close()
             ready = await channel.receive(_IDLE_FRAME_BYTES)
         except BaseException as error:
@@ -141,7 +139,8 @@ class ForkServer:
             await asyncio.to_thread(process.wait)
 
     def _read(self) -> None:
-        assert self._socket is not None
+        if self._socket is None:
+            return
         try:
             records = self._inbox.receive(self._socket)
         except BlockingIOError:

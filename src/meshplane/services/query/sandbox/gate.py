@@ -330,9 +330,7 @@ class Gate:
             if name in node:
                 self._kinds[kind](node[name], scope, node)
 
-    def _each(
-        self, visit: Callable[[Any, Scope], None]
-    ) -> Callable[[Any, Scope, Node], None]:
+    def _each(self, visit: Callable[[Any, Scope], None]) -> Callable[[Any, Scope, Node], None]:
         def all_of(value: Any, scope: Scope, owner: Node) -> None:
             for entry in value:
                 visit(entry, scope)

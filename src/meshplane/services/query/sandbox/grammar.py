@@ -269,13 +269,18 @@ CONSTRUCTS = {
     "POSITIONAL": "POSITIONAL JOIN",
 }
 
-TYPES = frozenset(
-    """
+# Names of built-in types, as the parser leaves them.
+_TYPES = """
     json array bigint bignum binary bit bitstring blob bool boolean bpchar bytea char date datetime
     dec decimal double enum float float4 float8 guid hugeint int int1 int128 int16 int2 int32 int4
     int64 int8 integer integral interval list logical long map null numeric nvarchar real row short
     signed smallint string struct text time time_ns timestamp timestamp_ms timestamp_ns timestamp_s
     timestamp_us timestamptz timestamptz_ns timetz tinyint tuple ubigint uhugeint uint128 uint16
     uint32 uint64 uint8 uinteger union usmallint utinyint uuid varbinary varchar variant varint
-    """.split()
-) | {"time with time zone", "timestamp with time zone", "double precision", "character varying"}
+"""
+TYPES = frozenset(_TYPES.split()) | {
+    "time with time zone",
+    "timestamp with time zone",
+    "double precision",
+    "character varying",
+}

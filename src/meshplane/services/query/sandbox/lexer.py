@@ -21,7 +21,7 @@ _TOKEN = re.compile(
 
 
 class Token(NamedTuple):
-    """A word or mark, in upper case if it stands unquoted; its place; how many brackets are open."""
+    """A word (unquoted ones in upper case) or mark, its place, how many brackets are open."""
 
     word: str
     start: int
@@ -49,7 +49,8 @@ def tokens(sql: str) -> list[Token]:
     place, depth = 0, 0
     while place < len(sql):
         match = _TOKEN.match(sql, place)
-        assert match is not None  # the last alternative takes any character
+        if match is None:  # never: the last alternative takes any character
+            break
         start, place = place, match.end()
         if match["comment"]:
             place = _comment_end(sql, start)

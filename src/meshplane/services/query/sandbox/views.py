@@ -46,8 +46,9 @@ def visible_columns(relation: Relation) -> list[Visible]:
         raise refused(POLICY)
     found = []
     for column in relation.columns:
-        masks = [scope.columns[column.name] for scope in relation.scopes
-                 if column.name in scope.columns]
+        masks = [
+            scope.columns[column.name] for scope in relation.scopes if column.name in scope.columns
+        ]
         if masks:
             hashed = any(mask is not None and mask.kind == "hash" for mask in masks)
             found.append(Visible(column, "VARCHAR" if hashed else column.sql_type))
@@ -60,6 +61,8 @@ def create_view(connection: Connection, relation: Relation, key: str) -> None:
     """Creates the secure view of a granted table in the locked engine.
 
     Args:
+        connection: a locked engine.
+        relation: the table, whose scopes say what is seen of it.
         key: what `hash_key` derived.
 
     Raises:
@@ -77,22 +80,28 @@ def view_sql(connection: Connection, relation: Relation, key: str) -> str:
     filters = [_filter(connection, scope, relation.columns) for scope in relation.scopes]
     if len(filters) == 1:
         cells = ", ".join(_cell(relation, seen, [None], key) for seen in columns)
-        rows = _source(relation) if filters[0] is None else f"{_source(relation)} WHERE {filters[0]}"
+        rows = (
+            _source(relation) if filters[0] is None else f"{_source(relation)} WHERE {filters[0]}"
+        )
         # A level of its own for the filter: it must see the raw columns, not the masked ones.
-        return f"SELECT {cells} FROM (SELECT * {rows})"
-    flags = [None if text is None else identifier(f" scope {number}")
-             for number, text in enumerate(filters)]
+        return f"SELECT {cells} FROM (SELECT * {rows})"  # noqa: S608 - names are quoted
+    flags = [
+        None if text is None else identifier(f" scope {number}")
+        for number, text in enumerate(filters)
+    ]
     tested = "".join(
         f", ({text}) IS TRUE AS {flag}" for text, flag in zip(filters, flags, strict=True) if flag
     )
     cells = ", ".join(_cell(relation, seen, flags, key) for seen in columns)
     anyone = "" if None in flags else " WHERE " + " OR ".join(flag for flag in flags if flag)
-    return f"SELECT {cells} FROM (SELECT *{tested} {_source(relation)}){anyone}"
+    # Names are quoted, and filters went through their gate.
+    return f"SELECT {cells} FROM (SELECT *{tested} {_source(relation)}){anyone}"  # noqa: S608
 
 
 def _filter(connection: Connection, scope: Scope, columns: tuple[Column, ...]) -> str | None:
-    """The scope's filter, ready to embed. A row on which it fails is a row that it does not pass:
-    a failure would tell of the row.
+    """The scope's filter, ready to embed.
+
+    A row on which it fails is a row that it does not pass: a failure would tell of the row.
     """
     if scope.row_filter is None:
         return None

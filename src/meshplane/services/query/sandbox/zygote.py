@@ -28,9 +28,7 @@ class Zygote:
         serve: what a child does with its socket and the process id of the fork server.
     """
 
-    def __init__(
-        self, parent: socket.socket, serve: Callable[[socket.socket, int], None]
-    ) -> None:
+    def __init__(self, parent: socket.socket, serve: Callable[[socket.socket, int], None]) -> None:
         self._parent = parent
         self._serve = serve
         self._pids: dict[int, int] = {}  # child number -> process id
