@@ -1,12 +1,15 @@
 """Small tables on disk, as Iceberg writes them: Parquet files whose columns carry field ids."""
 
+import base64
+import hashlib
+import hmac
+import json
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -118,7 +121,7 @@ class Seen:
 
     def unordered(self) -> "Seen":
         """The same with the rows in one order, for statements that ask for none."""
-        rows = sorted(self.rows, key=orjson.dumps)
+        rows = sorted(self.rows, key=json.dumps)
         return Seen(self.code, self.message, self.columns, rows, self.truncated)
 
 
@@ -137,7 +140,7 @@ async def see(
 def seen(outcome: Outcome) -> Seen:
     """What an answer in JSON shows."""
     columns = tuple((column["name"], column["type"]) for column in outcome.columns)
-    return Seen(None, "", columns, orjson.loads(outcome.body), outcome.truncated)
+    return Seen(None, "", columns, json.loads(outcome.body), outcome.truncated)
 
 
 CUSTOMERS = {
@@ -262,10 +265,6 @@ def masked_copy(folder: Path, relation: Relation) -> Relation:
 
 def hash_of(value: Any) -> str | None:
     """The hash mask of a value under `KEY`, written from its definition."""
-    import base64
-    import hashlib
-    import hmac
-
     if value is None:
         return None
     if isinstance(value, dict):

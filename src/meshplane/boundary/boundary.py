@@ -49,8 +49,10 @@ class Boundary:
         call = self.open(operation, actor)
         try:
             result = await work(call)
-        except Refused as error:
-            await self._record_failure(call, error)
+        except MeshplaneError as error:
+            # Nothing was found, or the caller may not know of it: only this trail tells which.
+            if call.denied or isinstance(error, Refused):
+                await self._record_failure(call, error)
             raise
         self._demand_decision(call)
         return result
@@ -68,17 +70,20 @@ class Boundary:
             call = self.open(operation, actor)
             call.once = once
             try:
-                async with call.held:
-                    result = await work(call)
-                    self._demand_decision(call)
-                    call.work.record(_audit_record(call, "allowed", None))
-                    await call.work.commit()
-                    return result
+                result = await work(call)
+                self._demand_decision(call)
+                call.work.record(_audit_record(call, "allowed", None))
+                await call.work.commit()
             except MeshplaneError as error:
                 if isinstance(error, BaseMoved) and attempt < _MOST_ATTEMPTS:
                     continue
                 await self._record_failure(call, error)
                 raise
+            else:
+                return result
+            finally:
+                if call.held is not None:
+                    await call.held.aclose()
         raise AssertionError("the last attempt returns or raises")
 
     async def answer(
@@ -130,7 +135,7 @@ class Boundary:
 
     async def _record_failure(self, call: Call, error: MeshplaneError) -> None:
         """A record of its own: the unit of work that failed is gone with all that it held."""
-        outcome = "refused" if isinstance(error, Refused) else "failed"
+        outcome = "refused" if call.denied or isinstance(error, Refused) else "failed"
         work = self._store.begin()
         work.record(_audit_record(call, outcome, error.code))
         await work.commit()

@@ -1,6 +1,6 @@
 """A call: one operation by one actor in one unit of work."""
 
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -58,8 +58,9 @@ class Call:
         work: the unit of work that the boundary will commit.
         clock, new_id: the clock and the id maker.
         judge: decides what is allowed.
+        denied: whether the policies said no, openly or not.
         once: names the request if it came with an idempotency key, for effects in other services.
-        held: what is held until the unit of work is committed or given up, such as a lock.
+        held: what `hold` entered.
     """
 
     operation: str
@@ -69,33 +70,52 @@ class Call:
     new_id: IdMaker
     judge: Judge
     decided: bool = False
+    denied: bool = False
     resource: str | None = None
     detail: dict[str, Any] = field(default_factory=dict)
     once: str | None = None
-    held: AsyncExitStack = field(default_factory=AsyncExitStack)
+    held: AsyncExitStack | None = None
+    _now: str | None = None
 
     @property
     def now(self) -> str:
-        """The present, as rows hold it."""
-        return to_text(self.clock.now())
+        """When this operation runs, as rows hold it; the same each time it is asked."""
+        if self._now is None:
+            self._now = to_text(self.clock.now())
+        return self._now
 
-    async def allow(self, resource: Resource, *, hide: Missing | None = None) -> None:
+    async def hold(self, lock: AbstractAsyncContextManager[Any]) -> None:
+        """Enters a context, such as a lock, that ends when the unit of work has ended."""
+        if self.held is None:
+            self.held = AsyncExitStack()
+        await self.held.enter_async_context(lock)
+
+    async def allow(
+        self, resource: Resource, *, hide: Missing | None = None, known_by: str | None = None
+    ) -> None:
         """Goes on only if the policies allow this operation on the resource.
 
         Args:
             resource: what is asked for.
             hide: raised in place of a refusal where the caller may not learn that it exists.
+            known_by: the operation that shows it; whoever may do that knows that it exists, and
+                is refused openly.
 
         Raises:
-            Refused: FORBIDDEN; the audit trail keeps it.
+            Refused: FORBIDDEN; the audit trail keeps it, and what is hidden as well.
         """
         self.decided = True
         self.resource = f"{resource.kind}:{resource.id}"
-        if not await self.judge.allows(self.actor, self.operation, resource):
-            raise hide or Refused(
-                "FORBIDDEN",
-                f"You may not do {self.operation} here. Ask an owner of it for a role that may.",
-            )
+        if await self.judge.allows(self.actor, self.operation, resource):
+            return
+        self.denied = True
+        known = known_by is not None and await self.judge.allows(self.actor, known_by, resource)
+        if hide is not None and not known:
+            raise hide
+        raise Refused(
+            "FORBIDDEN",
+            f"You may not do {self.operation} here. Ask an owner of it for a role that may.",
+        )
 
     def note(self, **detail: Any) -> None:
         """Adds to what the audit record says; never values from data, never secrets."""

@@ -24,7 +24,7 @@ from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.boundary.etags import etag
 from meshplane.boundary.idempotency import Answer, IdempotencyKey
-from meshplane.boundary.uploads import Upload, receive
+from meshplane.boundary.uploads import Upload, read_body, receive
 from meshplane.kit.errors import Invalid
 
 JSON = "application/json"
@@ -71,7 +71,9 @@ class OperationRoute(Route):
     """A route that runs its endpoint through the boundary."""
 
     def __init__(self, path: str, method: str, operation: Operation, endpoint: Endpoint) -> None:
-        super().__init__(path, _Runner(operation, endpoint).run, methods=[method])
+        runner = _Runner(operation, endpoint)
+        super().__init__(path, runner.run, methods=[method])
+        self.answer = runner.run
         self.operation = operation
         self.method = method
         self.declared = endpoint
@@ -144,7 +146,7 @@ class _Runner:
         if self._takes_upload:
             async with receive(request, ARROW_STREAM) as upload:
                 return await self._run(request, b"", upload)
-        return await self._run(request, await request.body(), None)
+        return await self._run(request, await read_body(request), None)
 
     async def _run(self, request: Request, raw: bytes, upload: Upload | None) -> Response:
         operation, actor = self._operation, actor_of(request)
@@ -173,7 +175,7 @@ class _Runner:
             arguments: dict[str, Any] = {name: request.path_params[name] for name in self._path}
             if self._query is not None:
                 arguments["query"] = parse_query(self._query, request.query_params)
-            elif request.query_params:
+            elif request.scope["query_string"]:
                 raise Invalid(
                     "REQUEST_INVALID", "This operation takes no query parameters.", field="(query)"
                 )

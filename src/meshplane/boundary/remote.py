@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from meshplane.boundary.actor import Actor
 from meshplane.boundary.operation import actor_of
+from meshplane.boundary.uploads import read_body
 from meshplane.kit.errors import Invalid, Refused
 
 PREFIX = "/internal/v1"
@@ -70,7 +71,7 @@ def _endpoint(
         if not actor.is_service:
             raise Refused("FORBIDDEN", "Only parts of the mesh call this; use the public API.")
         try:
-            sent = orjson.loads(await request.body())
+            sent = orjson.loads(await read_body(request))
             # The actor on whose behalf this is asked comes signed in the calling service's token.
             arguments = {
                 name: adapter.validate_python(sent[name])

@@ -18,6 +18,11 @@ def _sources(column: present.Item) -> str:
     )
 
 
+def _full_name(dataset: present.Item) -> str:
+    domain = dataset["domainName"]
+    return f"{domain}.{dataset['name']}" if domain else str(dataset["name"])
+
+
 _COLUMNS: present.Columns = (("Column", "column"), ("Came from", _sources))
 
 
@@ -29,7 +34,7 @@ def show(
 ) -> None:
     """Shows the products and columns that a data product came from."""
     lineage = session.api.get(f"/lineage/{resolve.asset_id(session.api, asset)}")
-    upstream = ", ".join(f"{up['domainName']}.{up['name']}" for up in lineage["upstream"])
+    upstream = ", ".join(_full_name(up) for up in lineage["upstream"])
     session.show(
         lineage,
         lambda: present.stacked(

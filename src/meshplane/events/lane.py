@@ -23,7 +23,7 @@ CURSORS = Table("ConsumerCursors", "consumer")
 PARKED = Table("ParkedEvents", "consumer", "sequence")
 
 MOST_ATTEMPTS = 185
-_MOST_PARKED_READ = 1000
+_PARKED_PAGE = 1000
 _FIRST_RETRY_SECONDS = 0.05
 _LONGEST_RETRY_SECONDS = 300.0
 
@@ -55,8 +55,20 @@ class Lane:
         row = await self._store.begin().get(CURSORS, name)
         if row is not None:
             self.position, self._version = row.item["position"], row.version
-        page = await self._store.begin().query(PARKED, name, limit=_MOST_PARKED_READ)
-        self._parked = [row for row in page.rows if row.item["attempts"] < MOST_ATTEMPTS]
+        self._parked = await self._read_parked()
+
+    async def _read_parked(self) -> list[Row]:
+        """All that wait to be tried again, oldest first. What was given up stays in the table."""
+        found: list[Row] = []
+        cursor = None
+        while True:
+            page = await self._store.begin().query(
+                PARKED, self.consumer.name, limit=_PARKED_PAGE, cursor=cursor
+            )
+            found += (row for row in page.rows if row.item["attempts"] < MOST_ATTEMPTS)
+            cursor = page.cursor
+            if cursor is None:
+                return found
 
     async def deliver(self, event: StoredEvent) -> None:
         """Delivers one event, or parks it.
@@ -90,12 +102,8 @@ class Lane:
 
     async def retry_due(self) -> None:
         """Tries again the first parked event of each entity whose time has come."""
-        now, waiting = self._clock.now().timestamp(), set()
-        due = []
-        for row in self._parked:
-            if row.item["entity"] not in waiting and row.item["nextAttemptAt"] <= now:
-                due.append(row)
-            waiting.add(row.item["entity"])
+        now = self._clock.now().timestamp()
+        due = [row for row in self._first_parked() if row.item["nextAttemptAt"] <= now]
         for row in due:
             await self._retry(row)
         if due:
@@ -104,7 +112,14 @@ class Lane:
     @property
     def next_retry_epoch_seconds(self) -> float | None:
         """When the next parked event may be tried, if any is parked."""
-        return min((row.item["nextAttemptAt"] for row in self._parked), default=None)
+        return min((row.item["nextAttemptAt"] for row in self._first_parked()), default=None)
+
+    def _first_parked(self) -> list[Row]:
+        """The oldest parked event of each entity: the others wait behind it."""
+        first: dict[str, Row] = {}
+        for row in self._parked:
+            first.setdefault(row.item["entity"], row)
+        return list(first.values())
 
     async def _retry(self, row: Row) -> None:
         event = StoredEvent(**row.item["event"])
@@ -125,26 +140,37 @@ class Lane:
             await work.commit()
 
     async def _attempt(self, event: StoredEvent, also: Callable[[UnitOfWork], None]) -> bool:
-        """Whether the handler's work and what `also` adds were committed."""
+        """Whether the handler's work and what `also` adds were committed.
+
+        Whatever the handler raises parks its event, even that a service which it calls is not to
+        be had: the other consumers must not wait for that one.
+        """
         work = self._store.begin()
         try:
             await self.consumer.handle(work, event)
-            also(work)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._log_parked(event, error)
+            return False
+        also(work)
+        try:
             await work.commit()
         except (CursorMoved, Unavailable):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a consumer raises parks its event
-            code = error.code if isinstance(error, MeshplaneError) else type(error).__name__
-            log(
-                WARNING,
-                "event_parked",
-                consumer=self.consumer.name,
-                event_id=event.event_id,
-                event_type=event.type,
-                code=code,
-            )
+        except Exception as error:  # noqa: BLE001 - what the handler wrote cannot be stored
+            self._log_parked(event, error)
             return False
         return True
+
+    def _log_parked(self, event: StoredEvent, error: Exception) -> None:
+        code = error.code if isinstance(error, MeshplaneError) else type(error).__name__
+        log(
+            WARNING,
+            "event_parked",
+            consumer=self.consumer.name,
+            event_id=event.event_id,
+            event_type=event.type,
+            code=code,
+        )
 
     def _moving(self, position: int) -> Callable[[UnitOfWork], None]:
         def move(work: UnitOfWork) -> None:

@@ -6,7 +6,7 @@ outbox → `Relay` (by sequence) → `Lane` of each consumer → its handler and
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from logging import DEBUG, WARNING
+from logging import DEBUG, ERROR, WARNING
 
 from meshplane.events.consumer import Consumer
 from meshplane.events.lane import CursorMoved, Lane
@@ -36,6 +36,7 @@ class Relay:
     def __init__(self, store: Store, consumers: Sequence[Consumer], clock: Clock) -> None:
         self._store = store
         self._lanes = [Lane(store, consumer, clock) for consumer in consumers]
+        self._types = frozenset().union(*(consumer.types for consumer in consumers))
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
@@ -63,38 +64,39 @@ class Relay:
                 # The store itself is not to be had. Events wait in it, and so does the relay.
                 log(WARNING, "relay_waits", code=error.code)
                 await asyncio.sleep(_IDLE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - nothing may end the delivery for good
+                log(ERROR, "relay_waits", exc_info=error)
+                await asyncio.sleep(_IDLE_SECONDS)
 
     async def _follow(self, position: int) -> None:
         """Delivers page after page; ends only by an error."""
         while True:
-            page = await self._store.events_after(position, _PAGE)
-            if page:
-                await self._hand_over_to_all(page)
-                position = page[-1].sequence
-            await self._retry()
+            page, reached = await self._store.events_of(self._types, position, _PAGE)
+            await self._hand_over_to_all(page, reached)
+            position = reached
+            for lane in self._lanes:
+                await lane.retry_due()
             if not page:
-                await self._store.wait_for_events(position, self._patience_seconds())
+                await self._store.wait_for_events(
+                    self._types, position, self._patience_seconds()
+                )
 
-    async def _hand_over_to_all(self, page: Sequence[StoredEvent]) -> None:
+    async def _hand_over_to_all(self, page: Sequence[StoredEvent], reached: int) -> None:
         # All are waited for before an error goes on: no lane may still be at work when it reloads.
         ends = await asyncio.gather(
-            *(self._hand_over(lane, page) for lane in self._lanes), return_exceptions=True
+            *(self._hand_over(lane, page, reached) for lane in self._lanes), return_exceptions=True
         )
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
 
-    async def _hand_over(self, lane: Lane, page: Sequence[StoredEvent]) -> None:
+    async def _hand_over(self, lane: Lane, page: Sequence[StoredEvent], reached: int) -> None:
         for event in page:
             if event.type in lane.consumer.types:
                 await lane.deliver(event)
         # Not at every page: a place that is behind costs a little reading at the next start only.
-        if page[-1].sequence - lane.position >= _SKIP_AT_LEAST:
-            await lane.skip_to(page[-1].sequence)
-
-    async def _retry(self) -> None:
-        for lane in self._lanes:
-            await lane.retry_due()
+        if reached - lane.position >= _SKIP_AT_LEAST:
+            await lane.skip_to(reached)
 
     def _patience_seconds(self) -> float:
         """How long to wait: other processes write to the same outbox, and retries fall due."""

@@ -80,7 +80,7 @@ def application(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    return Entry(app, verifier, boundary, metrics)
+    return Entry(app, verifier, boundary, metrics, operations)
 
 
 def _operations(boundary: Boundary, metrics: RequestMetrics) -> list[OperationRoute]:

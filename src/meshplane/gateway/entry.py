@@ -7,20 +7,26 @@ path answers without a token only if it stands in `OPEN_PATHS`, compared whole a
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meshplane.boundary.actor import Actor
 from meshplane.boundary.boundary import Boundary
-from meshplane.boundary.operation import ARROW_STREAM
+from meshplane.boundary.operation import OperationRoute
 from meshplane.gateway import problems
 from meshplane.gateway.identity import Identity, TokenVerifier
 from meshplane.gateway.metrics import RequestMetrics
-from meshplane.kit.errors import Invalid, MeshplaneError, TooLarge, Unauthenticated
+from meshplane.kit.errors import (
+    HeadersTooLarge,
+    Invalid,
+    MeshplaneError,
+    Unauthenticated,
+    UrlTooLong,
+)
 
-LARGEST_JSON_BYTES = 1024 * 1024
 LONGEST_URL_BYTES = 8 * 1024
 MOST_HEADERS = 100
 LONGEST_HEADER_BYTES = 16 * 1024
@@ -55,6 +61,7 @@ class Entry:
         verifier: gives the verifier of access tokens, the same each time.
         boundary: keeps refusals of strangers in the audit trail.
         metrics: counts requests.
+        operations: all that `app` has.
     """
 
     def __init__(
@@ -63,11 +70,15 @@ class Entry:
         verifier: Callable[[], TokenVerifier],
         boundary: Boundary,
         metrics: RequestMetrics,
+        operations: Sequence[OperationRoute],
     ) -> None:
         self._app = app
         self._verifier = verifier
         self._boundary = boundary
         self._metrics = metrics
+        self._fixed = {
+            (route.method, route.path): route for route in operations if "{" not in route.path
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection event of the ASGI server."""
@@ -77,8 +88,7 @@ class Entry:
             await self._http(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers(scope)
-        scope["trace_id"] = trace_id = _trace_id(headers)
+        trace_id = scope["trace_id"] = _trace_id(scope)
         begun, status = time.perf_counter(), 500
 
         async def sending(message: Message) -> None:
@@ -94,14 +104,29 @@ class Entry:
             await send(message)
 
         try:
-            _check_head(scope)
-            if scope["path"] not in OPEN_PATHS:
+            headers = _headers(scope)
+            if not _is_open(scope):
                 scope["actor"] = await self._actor(headers, trace_id, scope["path"])
-            await self._app(scope, _counting(receive, headers), sending)
+            await self._serve(scope, receive, sending)
         except MeshplaneError as error:
             await problems.response(error, trace_id)(scope, receive, sending)
         finally:
             self._metrics.observe(scope, status, time.perf_counter() - begun)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Goes straight to an operation whose path is fixed; to the router with any other."""
+        operation = self._fixed.get((scope["method"], scope["path"]))
+        if operation is None:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive, send)
+        try:
+            response = await operation.answer(request)
+        except MeshplaneError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as the router does with what nobody foresaw
+            response = await problems.on_bug(request, error)
+        await response(scope, receive, send)
 
     async def _actor(self, headers: dict[bytes, bytes], trace_id: str, path: str) -> Actor:
         authorization = headers.get(b"authorization")
@@ -125,59 +150,46 @@ def _actor(identity: Identity, trace_id: str) -> Actor:
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:
-    """The headers by name. A name sent twice keeps its first value, as routes see it too."""
+    """The headers by name. A name sent twice keeps its first value, as routes see it too.
+
+    Raises:
+        UrlTooLong: URL_TOO_LONG.
+        HeadersTooLarge: HEADERS_TOO_LARGE.
+        Invalid: HEADER_REPEATED.
+    """
+    if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_URL_BYTES:
+        raise UrlTooLong("URL_TOO_LONG", f"A URL has at most {LONGEST_URL_BYTES} bytes.")
     named: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        named.setdefault(name, value)
-    return named
-
-
-def _trace_id(headers: dict[bytes, bytes]) -> str:
-    """The trace that the caller is in (W3C Trace Context), or a new one."""
-    found = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
-    return found[1].decode() if found else secrets.token_hex(16)
-
-
-def _check_head(scope: Scope) -> None:
-    if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > LONGEST_URL_BYTES:
-        raise Invalid("URL_TOO_LONG", f"A URL has at most {LONGEST_URL_BYTES} bytes.")
-    headers = scope["headers"]
-    if len(headers) > MOST_HEADERS or any(
-        len(name) + len(value) > LONGEST_HEADER_BYTES for name, value in headers
-    ):
-        raise Invalid(
+    sent = scope["headers"]
+    too_long = len(sent) > MOST_HEADERS
+    for name, value in sent:
+        too_long = too_long or len(name) + len(value) > LONGEST_HEADER_BYTES
+        if named.setdefault(name, value) is not value and name == b"authorization":
+            raise Invalid("HEADER_REPEATED", "Send Authorization once.", field="Authorization")
+    if too_long:
+        raise HeadersTooLarge(
             "HEADERS_TOO_LARGE",
             f"A request has at most {MOST_HEADERS} headers of {LONGEST_HEADER_BYTES} bytes.",
         )
-    if sum(1 for name, _ in headers if name == b"authorization") > 1:
-        raise Invalid("HEADER_REPEATED", "Send Authorization once.", field="Authorization")
+    return named
 
 
-def _counting(receive: Receive, headers: dict[bytes, bytes]) -> Receive:
-    """A `receive` that stops a body over the limit. Rows have a limit of their own."""
-    if headers.get(b"content-type", b"").split(b";")[0].strip() == ARROW_STREAM.encode():
-        return receive
-    length = headers.get(b"content-length", b"0")
-    too_large = TooLarge(
-        "BODY_TOO_LARGE", f"A body has at most {LARGEST_JSON_BYTES} bytes.", field="(body)"
-    )
-    if length.isdigit() and int(length) > LARGEST_JSON_BYTES:
-        raise too_large
-    received = 0
+def _trace_id(scope: Scope) -> str:
+    """The trace that the caller is in (W3C Trace Context), or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"traceparent" and (found := _TRACEPARENT.fullmatch(value)):
+            return found[1].decode()
+    return f"{secrets.randbits(128):032x}"
 
-    async def counted() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > LARGEST_JSON_BYTES:
-            raise too_large
-        return message
 
-    return counted
+def _is_open(scope: Scope) -> bool:
+    """Whether this path answers without a token; another spelling of an open path does not."""
+    path: str = scope["path"]
+    return path in OPEN_PATHS and scope["raw_path"] == path.encode()
 
 
 def _cache_header(scope: Scope, message: Message) -> list[tuple[bytes, Any]]:
     """Answers to somebody are for him alone."""
-    if scope["path"] in OPEN_PATHS and message["status"] == 200:
+    if _is_open(scope) and message["status"] == 200:
         return []
     return [(b"cache-control", b"no-store")]

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from meshplane.kit import errors
@@ -19,6 +19,8 @@ _STATUS: tuple[tuple[type[errors.MeshplaneError], HTTPStatus], ...] = (
     (errors.Conflict, HTTPStatus.CONFLICT),
     (errors.Stale, HTTPStatus.PRECONDITION_FAILED),
     (errors.ConditionRequired, HTTPStatus.PRECONDITION_REQUIRED),
+    (errors.UrlTooLong, HTTPStatus.REQUEST_URI_TOO_LONG),
+    (errors.HeadersTooLarge, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
     (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (errors.KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.LimitReached, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -102,11 +104,14 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         "errors": [],
         "traceId": _trace_id(request),
     }
-    return Response(orjson.dumps(body), status, media_type="application/problem+json")
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return Response(orjson.dumps(body), status, headers, "application/problem+json")
 
 
 async def on_bug(request: Request, error: Exception) -> Response:
     """Answers an error that nobody foresaw: it is logged here and not shown."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
     log(ERROR, "unforeseen", trace_id=_trace_id(request), exc_info=error)
     problem = errors.MeshplaneError(
         "INTERNAL", "Something went wrong here. Report the traceId to those who run this."

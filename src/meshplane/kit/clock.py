@@ -37,16 +37,20 @@ class FixedClock:
 
 def to_text(instant: datetime) -> str:
     """An instant as RFC 3339 text in UTC with microseconds: it sorts as text as it does in time."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def from_text(text: str) -> datetime:
     """The instant that RFC 3339 text names.
 
     Raises:
-        ValueError: the text is not one, or it has no time zone.
+        ValueError: the text is not one, it has no time zone, or in UTC it lies outside the years
+            1 to 9999.
     """
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError("the instant has no time zone")
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the instant lies outside the years 1 to 9999") from error

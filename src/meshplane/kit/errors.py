@@ -80,6 +80,14 @@ class TooLarge(MeshplaneError):
     """The request is over a size limit."""
 
 
+class UrlTooLong(TooLarge):
+    """The address that was asked for is over a size limit."""
+
+
+class HeadersTooLarge(TooLarge):
+    """The headers are too many, or one of them is over a size limit."""
+
+
 class KeyReused(MeshplaneError):
     """An idempotency key came again with another request."""
 

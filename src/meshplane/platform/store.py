@@ -23,6 +23,12 @@ class UnitOfWork(Protocol):
         """The row with that key; what this unit of work has put itself is seen."""
         ...
 
+    async def get_many(
+        self, table: Table, keys: Sequence[tuple[KeyValue, KeyValue]]
+    ) -> Sequence[Row]:
+        """Those of the committed rows with these (partition, sort) keys that are there."""
+        ...
+
     async def query(
         self,
         table: Table,
@@ -105,8 +111,19 @@ class Store(Protocol):
         """Stored events from just after that place in the outbox, oldest first."""
         ...
 
-    async def wait_for_events(self, after: int, timeout_seconds: float) -> None:
-        """Returns when the outbox may have grown past `after`, or after the timeout."""
+    async def events_of(
+        self, types: frozenset[str], after: int, limit: int
+    ) -> tuple[Sequence[StoredEvent], int]:
+        """Stored events of these types just after that place, oldest first, and how far that is.
+
+        Up to the second value, the outbox holds no other event of these types.
+        """
+        ...
+
+    async def wait_for_events(
+        self, types: frozenset[str], after: int, timeout_seconds: float
+    ) -> None:
+        """Returns when there may be events of these types past `after`, or after the timeout."""
         ...
 
     async def audit_after(self, sequence: int, limit: int) -> Sequence[tuple[int, bytes, str]]:

@@ -20,6 +20,8 @@ from meshplane.run.settings import Settings
 
 _KEEP_ALIVE_SECONDS = 30
 _STOP_SECONDS = 10
+# A request makes a few hundred objects and few circles: looking for them less often is enough.
+_GARBAGE_THRESHOLD = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ async def _serve(
     # What is alive now lives as long as the process: the collector need not look at it again.
     gc.freeze()
     gc.enable()
+    gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
     server = uvicorn.Server(
         uvicorn.Config(
             mesh.app,
@@ -82,6 +85,7 @@ async def _serve(
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             date_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
@@ -101,7 +105,7 @@ async def _serve(
 
 def _listen(settings: Settings) -> socket.socket:
     port = settings.port
-    if settings.only and port == Settings.model_fields["port"].default:
+    if settings.only and "port" not in settings.model_fields_set:
         port = chosen(settings.only)[0].port
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

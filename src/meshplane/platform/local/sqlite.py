@@ -25,6 +25,8 @@ from meshplane.platform.local.sqlite_write import Applier, Batch, Write
 from meshplane.platform.tables import Item, KeyValue, Row, RowPage, SortCondition, Table, by_name
 
 _AUDIT_PAGE = 1000
+_MOST_KEYS = 200
+_EVENTS = "SELECT sequence, event_id, type, source, entity, time, detail FROM Outbox"
 
 T = TypeVar("T")
 
@@ -39,11 +41,21 @@ class SqliteUnitOfWork:
 
     async def get(self, table: Table, partition: KeyValue, sort: KeyValue = "") -> Row | None:
         """See `UnitOfWork.get`."""
-        key = (table.name, partition, sort)
         found = sqlite_read.get(self._store.reader, table, partition, sort, self._store.now())
-        if key in self._own:
+        key = (table.name, partition, sort)
+        if self._own and key in self._own:
             item = self._own[key]
             return None if item is None else Row(item, (found.version if found else 0) + 1)
+        return found
+
+    async def get_many(
+        self, table: Table, keys: Sequence[tuple[KeyValue, KeyValue]]
+    ) -> Sequence[Row]:
+        """See `UnitOfWork.get_many`."""
+        found: list[Row] = []
+        for begin in range(0, len(keys), _MOST_KEYS):
+            part = keys[begin : begin + _MOST_KEYS]
+            found += sqlite_read.get_many(self._store.reader, table, part, self._store.now())
         return found
 
     async def query(
@@ -138,7 +150,7 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-read")
         applier = Applier(writer, new_id, lambda: to_text(clock.now()))
         self._writer = GroupCommit(writer, applier, self.now, self._events_arrived)
-        self._event_waiters: set[asyncio.Future[None]] = set()
+        self._event_waiters: dict[asyncio.Future[None], frozenset[str]] = {}
 
     def now(self) -> int:
         """The present in epoch seconds."""
@@ -160,28 +172,40 @@ class SqliteStore:
     async def events_after(self, sequence: int, limit: int) -> Sequence[StoredEvent]:
         """See `Store.events_after`."""
         found = self.reader.execute(
-            "SELECT sequence, event_id, type, source, entity, time, detail FROM Outbox "
-            "WHERE sequence > ? ORDER BY sequence LIMIT ?",
-            (sequence, limit),
+            f"{_EVENTS} WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
         ).fetchall()
-        return [
-            StoredEvent(sequence, event_id, kind, source, entity, time, orjson.loads(detail))
-            for sequence, event_id, kind, source, entity, time, detail in found
-        ]
+        return [_event(line) for line in found]
 
-    async def wait_for_events(self, after: int, timeout_seconds: float) -> None:
+    async def events_of(
+        self, types: frozenset[str], after: int, limit: int
+    ) -> tuple[Sequence[StoredEvent], int]:
+        """See `Store.events_of`."""
+        # Sequences are given inside the one writing transaction, so none below this comes later.
+        last = self.reader.execute("SELECT max(sequence) FROM Outbox").fetchone()[0] or 0
+        marks = ", ".join("?" for _ in types)
+        found = self.reader.execute(
+            f"{_EVENTS} WHERE sequence > ? AND sequence <= ? AND type IN ({marks}) "
+            "ORDER BY sequence LIMIT ?",
+            (after, last, *sorted(types), limit),
+        ).fetchall()
+        events = [_event(line) for line in found]
+        return events, events[-1].sequence if len(events) == limit else max(after, last)
+
+    async def wait_for_events(
+        self, types: frozenset[str], after: int, timeout_seconds: float
+    ) -> None:
         """See `Store.wait_for_events`."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._event_waiters.add(waiter)
+        self._event_waiters[waiter] = types
         try:
-            if not await self.events_after(after, 1):
+            if not (await self.events_of(types, after, 1))[0]:
                 await asyncio.wait([waiter], timeout=timeout_seconds)
         finally:
-            self._event_waiters.discard(waiter)
+            del self._event_waiters[waiter]
 
-    def _events_arrived(self) -> None:
-        for waiter in self._event_waiters:
-            if not waiter.done():
+    def _events_arrived(self, types: set[str]) -> None:
+        for waiter, wanted in self._event_waiters.items():
+            if not waiter.done() and not wanted.isdisjoint(types):
                 waiter.set_result(None)
 
     async def audit_after(self, sequence: int, limit: int) -> Sequence[tuple[int, bytes, str]]:
@@ -236,3 +260,8 @@ class SqliteStore:
         self._thread.shutdown()
         self._thread_reader.close()
         self.reader.close()
+
+
+def _event(line: tuple[int, str, str, str, str, str, str]) -> StoredEvent:
+    sequence, event_id, kind, source, entity, time, detail = line
+    return StoredEvent(sequence, event_id, kind, source, entity, time, orjson.loads(detail))

@@ -19,6 +19,14 @@ LOCK_WAIT_SECONDS = 5.0
 _LOCK_RETRY_SECONDS = 0.002
 _MOST_IN_A_GROUP = 256
 
+_OF_THE_BATCH = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""What SQLite raises because of the values of one batch; its other errors are the database's."""
+
 _Waiting = tuple[Batch, "asyncio.Future[None]"]
 
 
@@ -29,7 +37,7 @@ class GroupCommit:
         connection: the one that writes; nothing else uses it.
         applier: of that connection.
         now: the present in epoch seconds.
-        on_events: called after a commit that stored events.
+        on_events: called after a commit with the types of the events that it stored.
     """
 
     def __init__(
@@ -37,7 +45,7 @@ class GroupCommit:
         connection: sqlite3.Connection,
         applier: Applier,
         now: Callable[[], int],
-        on_events: Callable[[], None],
+        on_events: Callable[[set[str]], None],
     ) -> None:
         self._connection = connection
         self._applier = applier
@@ -81,8 +89,9 @@ class GroupCommit:
             for _, done in written:
                 if not done.done():
                     done.set_result(None)
-            if any(batch.events for batch, _ in written):
-                self._on_events()
+            types = {event.type for batch, _ in written for event in batch.events}
+            if types:
+                self._on_events(types)
 
     async def _begin(self) -> None:
         deadline = time.monotonic() + LOCK_WAIT_SECONDS
@@ -98,14 +107,26 @@ class GroupCommit:
             await asyncio.sleep(_LOCK_RETRY_SECONDS)
 
     def _apply(self, group: list[_Waiting]) -> list[_Waiting]:
-        """Applies each batch under a savepoint of its own; those that were written."""
-        written = []
-        head = self._applier.head()
+        """Applies all batches, or those whose conditions hold; the ones that were written."""
         now = self._now()
+        try:
+            for batch, _ in group:
+                self._applier.write_rows(batch, now)
+            written = group
+        except MeshplaneError:
+            # Seldom: begin again, with a savepoint for each, to find out whose condition it was.
+            self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN IMMEDIATE")
+            written = self._apply_apart(group, now)
+        self._applier.write_logs([batch for batch, _ in written])
+        return written
+
+    def _apply_apart(self, group: list[_Waiting], now: int) -> list[_Waiting]:
+        written = []
         for batch, done in group:
             self._connection.execute("SAVEPOINT work")
             try:
-                head = self._applier.apply(batch, head, now)
+                self._applier.write_rows(batch, now)
             except MeshplaneError as error:
                 self._connection.execute("ROLLBACK TO work")
                 if not done.done():
@@ -127,3 +148,7 @@ class GroupCommit:
                 )
                 refusal.__cause__ = error
                 done.set_exception(refusal)
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_BATCH)

@@ -4,6 +4,7 @@ import base64
 import re
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import orjson
@@ -29,12 +30,32 @@ def get(
     connection: sqlite3.Connection, table: Table, partition: KeyValue, sort: KeyValue, now: int
 ) -> Row | None:
     """The row with that key, unless it has expired by `now` (epoch seconds)."""
+    found = connection.execute(_get_statement(table), (partition, sort, now)).fetchone()
+    return Row(orjson.loads(found[0]), found[1]) if found else None
+
+
+def get_many(
+    connection: sqlite3.Connection,
+    table: Table,
+    keys: Sequence[tuple[KeyValue, KeyValue]],
+    now: int,
+) -> list[Row]:
+    """The rows with those keys that are there and have not expired by `now` (epoch seconds)."""
+    marks = ", ".join(["(?, ?)"] * len(keys))
     found = connection.execute(
         f'SELECT body, version FROM "{table.name}" '  # noqa: S608 - declared names
-        f"WHERE pk = ? AND sk = ? AND {_ALIVE}",
-        (partition, sort, now),
-    ).fetchone()
-    return Row(orjson.loads(found[0]), found[1]) if found else None
+        f"WHERE (pk, sk) IN (VALUES {marks}) AND {_ALIVE}",
+        (*(part for key in keys for part in key), now),
+    ).fetchall()
+    return [Row(orjson.loads(body), version) for body, version in found]
+
+
+@cache
+def _get_statement(table: Table) -> str:
+    return (
+        f'SELECT body, version FROM "{table.name}" '  # noqa: S608 - declared names
+        f"WHERE pk = ? AND sk = ? AND {_ALIVE}"
+    )
 
 
 def query(
@@ -101,7 +122,7 @@ def _read_cursor(cursor: str, length: int) -> list[Any]:
     if (
         not isinstance(position, list)
         or len(position) != length
-        or not all(isinstance(part, str | int) for part in position)
+        or not all(_is_key_value(part) for part in position)
     ):
         raise Invalid(
             "CURSOR_INVALID",
@@ -109,6 +130,11 @@ def _read_cursor(cursor: str, length: int) -> list[Any]:
             field="cursor",
         )
     return position
+
+
+def _is_key_value(part: object) -> bool:
+    """Whether it is a key; SQLite's whole numbers have 64 bits, and `True` is one to Python."""
+    return isinstance(part, str) or (type(part) is int and -(2**63) <= part < 2**63)
 
 
 def search(

@@ -1,7 +1,7 @@
 """What a unit of work collected, and how it is applied inside SQLite's transaction."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -40,14 +40,6 @@ class Batch:
         return bool(self.writes or self.events or self.records)
 
 
-@dataclass(slots=True)
-class ChainHead:
-    """The last record of the audit chain."""
-
-    sequence: int
-    hash: str
-
-
 class Applier:
     """Applies batches to one connection, inside a transaction that its caller opened."""
 
@@ -58,53 +50,62 @@ class Applier:
         self._new_id = new_id
         self._now = now
 
-    def head(self) -> ChainHead:
-        """The chain's head as this transaction sees it."""
-        row = self._connection.execute(
-            "SELECT sequence, hash FROM AuditTrail ORDER BY sequence DESC LIMIT 1"
-        ).fetchone()
-        return ChainHead(*row) if row else ChainHead(0, hash_chain.GENESIS)
-
-    def apply(self, batch: Batch, head: ChainHead, now_epoch_seconds: int) -> ChainHead:
-        """Writes one batch; the new head of the chain.
+    def write_rows(self, batch: Batch, now_epoch_seconds: int) -> None:
+        """Writes the rows of one batch.
 
         Raises:
-            MeshplaneError: a condition did not hold. The caller rolls back to its savepoint.
+            MeshplaneError: a condition did not hold. The caller rolls back.
         """
         for write in batch.writes:
             if not self._write(write, now_epoch_seconds):
                 raise write.otherwise or Stale(
                     "STALE", "It was changed by someone else meanwhile: read it again and retry."
                 )
-        now = self._now() if batch.events or batch.records else ""
-        for event in batch.events:
-            self._connection.execute(
+
+    def write_logs(self, batches: Sequence[Batch]) -> None:
+        """Writes the events and audit records of batches whose rows are written, in their order."""
+        now = self._now()
+        events = [
+            (
+                self._new_id("evt"),
+                event.type,
+                event.source,
+                event.entity,
+                now,
+                orjson.dumps(event.detail).decode(),
+            )
+            for batch in batches
+            for event in batch.events
+        ]
+        if events:
+            self._connection.executemany(
                 "INSERT INTO Outbox (event_id, type, source, entity, time, detail) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    self._new_id("evt"),
-                    event.type,
-                    event.source,
-                    event.entity,
-                    now,
-                    orjson.dumps(event.detail).decode(),
-                ),
+                events,
             )
-        for record in batch.records:
-            sequence = head.sequence + 1
-            body, digest = hash_chain.link({**record, "time": now}, sequence, head.hash)
-            self._connection.execute(
+        records = [record for batch in batches for record in batch.records]
+        if records:
+            self._connection.executemany(
                 "INSERT INTO AuditTrail (sequence, body, hash) VALUES (?, ?, ?)",
-                (sequence, body, digest),
+                self._chained(records, now),
             )
-            head = ChainHead(sequence, digest)
-        return head
+
+    def _chained(
+        self, records: Sequence[dict[str, Any]], now: str
+    ) -> Iterator[tuple[int, bytes, str]]:
+        row = self._connection.execute(
+            "SELECT sequence, hash FROM AuditTrail ORDER BY sequence DESC LIMIT 1"
+        ).fetchone()
+        sequence, digest = row or (0, hash_chain.GENESIS)
+        for record in records:
+            sequence += 1
+            body, digest = hash_chain.link({**record, "time": now}, sequence, digest)
+            yield sequence, body, digest
 
     def _write(self, write: Write, now_epoch_seconds: int) -> bool:
         if write.item is None:
             return self._delete(write)
-        if write.expected == ABSENT:
-            self._drop_expired(write, now_epoch_seconds)
+        self._drop_expired(write, now_epoch_seconds)
         done = self._put(write, write.item)
         if done and write.table.search:
             self._index_text(write, write.item)
@@ -138,17 +139,25 @@ class Applier:
         if write.expected is None:
             self._connection.execute(statement, key)
             return True
+        if write.expected == ABSENT:
+            return self._connection.execute(statement, key).rowcount == 0
         done = self._connection.execute(f"{statement} AND version = ?", (*key, write.expected))
         return done.rowcount == 1
 
     def _drop_expired(self, write: Write, now_epoch_seconds: int) -> None:
         # An ended item does not count as being there, even if it has not been swept yet.
-        if write.table.expires:
+        table, name = write.table, write.table.name
+        if not table.expires:
+            return
+        ended = "WHERE pk = ? AND sk = ? AND expires <= ?"
+        values = (write.partition, write.sort, now_epoch_seconds)
+        if table.search:
             self._connection.execute(
-                f'DELETE FROM "{write.table.name}" '  # noqa: S608 - declared names
-                "WHERE pk = ? AND sk = ? AND expires <= ?",
-                (write.partition, write.sort, now_epoch_seconds),
+                f'DELETE FROM "{name}_search" WHERE rowid = '  # noqa: S608 - declared names
+                f'(SELECT rowid FROM "{name}" {ended})',
+                values,
             )
+        self._connection.execute(f'DELETE FROM "{name}" {ended}', values)  # noqa: S608 - as above
 
     def _index_text(self, write: Write, item: Item) -> None:
         name, fields = write.table.name, write.table.search
@@ -174,9 +183,9 @@ def _text(value: Any) -> str:
 def _values(table: Table, item: Item) -> list[Any]:
     values: list[Any] = [orjson.dumps(item), item.get(table.expires) if table.expires else None]
     for index in table.indexes:
-        values.append(item.get(index.partition))
-        if index.sort:
-            values.append(item.get(index.sort))
+        keys = [item.get(name) for name in (index.partition, index.sort) if name]
+        # An item that lacks one of the index's attributes is not in it.
+        values += [None] * len(keys) if None in keys else keys
     return values
 
 

@@ -128,13 +128,19 @@ class DomainsReader:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Nothing in a summary ever changes, so what was found once holds.
+        self._found: dict[str, DomainSummary] = {}
 
     async def find(self, actor: Actor, domain_id: str) -> DomainSummary | None:  # noqa: ARG002 - of the api
         """See `DomainsApi.find`."""
+        if domain_id in self._found:
+            return self._found[domain_id]
         row = await self._store.begin().get(DOMAINS, domain_id)
         if row is None:
             return None
-        return DomainSummary(domain_id, row.item["name"], row.item["bucket"])
+        summary = DomainSummary(domain_id, row.item["name"], row.item["bucket"])
+        self._found[domain_id] = summary
+        return summary
 
     async def roles(
         self,
@@ -143,9 +149,9 @@ class DomainsReader:
         principals: Sequence[str],
     ) -> list[str]:
         """See `DomainsApi.roles`."""
-        work = self._store.begin()
-        rows = [await work.get(DOMAIN_MEMBERS, domain_id, name) for name in principals]
-        return sorted({row.item["role"] for row in rows if row is not None})
+        keys = [(domain_id, principal) for principal in principals]
+        rows = await self._store.begin().get_many(DOMAIN_MEMBERS, keys)
+        return sorted({row.item["role"] for row in rows})
 
 
 async def _existing(call: Call, domain_id: str) -> Row:

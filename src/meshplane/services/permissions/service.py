@@ -10,7 +10,7 @@ from meshplane.boundary.call import Call
 from meshplane.boundary.schemas import Page
 from meshplane.events.permissions import PermissionGranted, PermissionRevoked
 from meshplane.kit.clock import Clock, from_text
-from meshplane.kit.errors import Conflict, Invalid
+from meshplane.kit.errors import BaseMoved, Conflict, Invalid
 from meshplane.platform.store import ABSENT, Store
 from meshplane.platform.tables import Between
 from meshplane.policy.model import MESH, Resource
@@ -132,7 +132,13 @@ class PermissionsKeeper:
                 return
             grant = _grant(row.item)
             call.note(principal=grant.principal, asset=grant.asset_id)
-            call.work.delete(GRANTS, grant_id)
+            # Of two that end it at once, one tells; the other finds it gone and has nothing to do.
+            call.work.delete(
+                GRANTS,
+                grant_id,
+                expected=row.version,
+                otherwise=BaseMoved("GRANT_MOVED", "The grant was changed meanwhile: try again."),
+            )
             call.work.emit(
                 PermissionRevoked(
                     grant_id=grant_id,

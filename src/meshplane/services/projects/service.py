@@ -122,16 +122,22 @@ class ProjectsReader:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Nothing in a summary ever changes, so what was found once holds.
+        self._found: dict[str, ProjectSummary] = {}
 
     async def find(self, actor: Actor, project_id: str) -> ProjectSummary | None:  # noqa: ARG002 - of the api
         """See `ProjectsApi.find`."""
+        if project_id in self._found:
+            return self._found[project_id]
         row = await self._store.begin().get(PROJECTS, project_id)
         if row is None:
             return None
         item = row.item
-        return ProjectSummary(
+        summary = ProjectSummary(
             project_id, item["name"], item["domainId"], item["domainName"], item["bucket"]
         )
+        self._found[project_id] = summary
+        return summary
 
     async def roles(
         self,
@@ -140,9 +146,9 @@ class ProjectsReader:
         principals: Sequence[str],
     ) -> list[str]:
         """See `ProjectsApi.roles`."""
-        work = self._store.begin()
-        rows = [await work.get(PROJECT_MEMBERS, project_id, name) for name in principals]
-        return sorted({row.item["role"] for row in rows if row is not None})
+        keys = [(project_id, principal) for principal in principals]
+        rows = await self._store.begin().get_many(PROJECT_MEMBERS, keys)
+        return sorted({row.item["role"] for row in rows})
 
     async def of_principals(
         self,

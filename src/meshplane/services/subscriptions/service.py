@@ -93,7 +93,7 @@ class Subscriptions:
 
     async def get(self, call: Call, request_id: str) -> SubscriptionView:
         """The subscription with that id."""
-        return view(await self._allowed(call, request_id, hidden=True), call.clock)
+        return view(await self._allowed(call, request_id), call.clock)
 
     async def list(self, call: Call, query: SubscriptionQuery) -> Page[SubscriptionView]:
         """The subscriptions to an asset, of a project, or to a domain's assets.
@@ -222,13 +222,17 @@ class Subscriptions:
             raise Missing("ASSET_NOT_FOUND", "There is no asset with this id.", field="assetId")
         return asset
 
-    async def _allowed(self, call: Call, request_id: str, *, hidden: bool = False) -> Row:
+    async def _allowed(self, call: Call, request_id: str) -> Row:
+        """The subscription; for those who may not know of it, it is not there."""
         row = await call.work.get(SUBSCRIPTIONS, request_id)
         missing = Missing(
             "SUBSCRIPTION_NOT_FOUND", "There is no subscription with this id.", field="requestId"
         )
         if row is None:
-            await call.allow(Resource("Subscription", request_id), hide=missing)
+            # Asked all the same, so that this answer takes the way of the other.
+            await call.allow(
+                Resource("Subscription", request_id), hide=missing, known_by="getSubscription"
+            )
             raise missing
         item = row.item
         resource = Resource(
@@ -239,7 +243,7 @@ class Subscriptions:
             {"requestedBy": item["requestedBy"].removeprefix("user:")},
         )
         try:
-            await call.allow(resource, hide=missing if hidden else None)
+            await call.allow(resource, hide=missing, known_by="getSubscription")
         except Refused as error:
             if item["requestedBy"] == call.actor.name:
                 raise Refused(

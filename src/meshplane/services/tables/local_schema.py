@@ -207,7 +207,7 @@ def _to_type(column: ColumnSpec, field: str) -> IcebergType:
         return FixedType(int(found[1]))
     raise Invalid(
         "COLUMN_TYPE_UNKNOWN",
-        f"The column {column.name!r} has the type {column.type!r}, which is none of: "
+        f"The column {column.name!r} has a type that is none of: "
         f"{', '.join(_TYPES)}, decimal(p,s) with s ≤ p ≤ {_GREATEST_PRECISION}, fixed[n].",
         field=field,
     )
@@ -218,7 +218,7 @@ def _to_transform(part: PartitionBy, source: NestedField, field: str) -> Transfo
     if not _TRANSFORM.fullmatch(text):
         raise Invalid(
             "PARTITION_INVALID",
-            f"{part.transform!r} is not a way to partition; use identity, year, month, day, hour, "
+            "That is not a way to partition; use identity, year, month, day, hour, "
             "bucket[n] or truncate[n].",
             field=field,
         )

@@ -147,7 +147,7 @@ class Tables:
         self, call: Call, table_id: str, operation: str, stage: Callable[[str], StagedCommit]
     ) -> CommitView:
         row = await self._allowed(call, table_id)
-        await call.held.enter_async_context(self._lock(table_id))
+        await call.hold(self._lock(table_id))
         row = await call.work.get(TABLES_TABLE, table_id) or row
         staged = await asyncio.to_thread(stage, row.item["metadataLocation"])
         call.note(addedRows=staged.added_rows, deletedRows=staged.deleted_rows)
@@ -181,12 +181,12 @@ class Tables:
         missing = Missing("TABLE_NOT_FOUND", "There is no table with this id.", field="tableId")
         if row is None:
             # Asked all the same, so that this answer takes the way of the other.
-            await call.allow(Resource("Table", table_id), hide=missing)
+            await call.allow(Resource("Table", table_id), hide=missing, known_by="getTable")
             raise missing
         resource = Resource(
             "Table", table_id, domain_id=row.item["domainId"], project_id=row.item["projectId"]
         )
-        await call.allow(resource, hide=missing)
+        await call.allow(resource, hide=missing, known_by="getTable")
         return row
 
     async def _project(self, call: Call, project_id: str) -> ProjectSummary:

@@ -56,6 +56,7 @@ class AsyncChannel:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._sock = sock
+        self.frames_received = 0
 
     async def _receive_exactly(self, size: int) -> bytes:
         loop = asyncio.get_running_loop()
@@ -94,6 +95,7 @@ class AsyncChannel:
             payload = await self._receive_exactly(size)
         except OSError as error:
             raise ChannelClosed from error
+        self.frames_received += 1
         return payload if kind == BYTES else orjson.loads(payload)
 
     def close(self) -> None:

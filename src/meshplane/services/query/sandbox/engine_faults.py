@@ -64,6 +64,8 @@ def _parser(sql: str, details: dict[str, Any]) -> MeshplaneError:
 def _binder(sql: str, details: dict[str, Any]) -> MeshplaneError:
     words, where = _spot(sql, details)
     subtype = details.get("error_subtype")
+    if "lambda arrow" in str(details.get("exception_message", "")):
+        return invalid(f"Write a lambda as “lambda x: …”, not with an arrow{where}.")
     if subtype == "COLUMN_NOT_FOUND":
         return invalid(f"There is no column{words} in the tables that this reads{where}.")
     if subtype == "NO_MATCHING_FUNCTION":

@@ -45,6 +45,7 @@ class ForkServer:
         self._socket: socket.socket | None = None
         self._inbox = control.Inbox()
         self._ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._reaping: asyncio.Task[None] | None = None
         self._numbers = 0
         self._living: dict[int, asyncio.Event] = {}
         self.alive = False
@@ -127,11 +128,12 @@ class ForkServer:
             await event.wait()
 
     async def stop(self) -> None:
-        """Ends the fork server and all its children."""
-        process = self._process
+        """Ends the fork server and all its children, and waits until it is gone."""
         self._ended()
-        if process is None:
-            return
+        if self._reaping is not None:
+            await asyncio.shield(self._reaping)
+
+    async def _reap(self, process: subprocess.Popen[bytes]) -> None:
         try:
             await asyncio.to_thread(process.wait, _STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -168,5 +170,5 @@ class ForkServer:
             self._ready.set_exception(ChannelClosed())
             self._ready.exception()  # whoever waits still gets it; if nobody does, that is fine
         if self._process is not None:
-            self._process.poll()
+            self._reaping = asyncio.get_running_loop().create_task(self._reap(self._process))
         self._on_end()

@@ -253,7 +253,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
-JOIN_TYPES = frozenset({"INNER", "LEFT", "RIGHT", "OUTER", "SEMI", "ANTI"})
+JOIN_TYPES = frozenset({"INNER", "LEFT", "RIGHT", "FULL", "OUTER", "SEMI", "ANTI"})
 REF_TYPES = frozenset({"REGULAR", "NATURAL", "CROSS", "ASOF"})
 
 # What a person calls a node that is not on a list.
@@ -264,7 +264,7 @@ CONSTRUCTS = {
     "MERGE_QUERY_NODE": "MERGE inside WITH",
     "COPY_QUERY_NODE": "COPY inside WITH",
     "SHOW_REF": "SHOW, SUMMARIZE, and DESCRIBE of anything but one table,",
-    "POSITIONAL_REFERENCE": "a reference by position (#1)",
+    "POSITIONAL_REFERENCE": "A reference by position (#1)",
     "DEFAULT": "DEFAULT",
     "POSITIONAL": "POSITIONAL JOIN",
 }

@@ -29,6 +29,7 @@ _FILTER_SECONDS = 5.0
 _CONTROL_BYTES = 1024 * 1024
 _KEY_BYTES = 16
 _ATTEMPTS = 3
+_READY_FRAMES = 1
 
 
 class Sandbox:
@@ -45,6 +46,7 @@ class Sandbox:
         self._turns = asyncio.Semaphore(max_running)
         self._starting = asyncio.Lock()
         self._server: ForkServer | None = None
+        self._gone: list[ForkServer] = []
         self._warm: deque[asyncio.Task[Child]] = deque()
         self._stopped = False
 
@@ -62,13 +64,12 @@ class Sandbox:
         self._stopped = True
         server, self._server = self._server, None
         waiting = list(self._warm)
-        self._warm.clear()
         if server is not None:
             await server.stop()
+        while self._gone:
+            await self._gone.pop().stop()
         # With the fork server gone, a child that was on its way answers with a closed socket.
-        for result in await asyncio.gather(*waiting, return_exceptions=True):
-            if isinstance(result, Child):
-                result.channel.close()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     @property
     def zygote_pid(self) -> int | None:
@@ -138,21 +139,26 @@ class Sandbox:
 
     async def _in_child(self, exchange: Callable[[Child], Awaitable[_T]], seconds: float) -> _T:
         """Does an exchange with a child of its own, and ends the child whatever happens."""
+        deadline = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds), self._turns:
+            async with deadline, self._turns:
                 for _ in range(_ATTEMPTS):
                     child, server = await self._take()
                     try:
                         return await exchange(child)
                     except ChannelClosed as error:
-                        if server.alive:  # it was this child, and so this statement
+                        # One that was gone before it said a word may have died while it waited;
+                        # one that dies with the fork server did not die of its statement.
+                        if server.alive and child.channel.frames_received > _READY_FRAMES:
                             raise faults.limit(faults.GONE) from error
                     finally:
                         child.channel.close()
                         server.kill(child.number)
                         self._refill()
-                raise _unavailable()
+                raise faults.limit(faults.GONE)
         except TimeoutError as error:
+            if not deadline.expired():
+                raise  # the resolver's own
             raise faults.limit(
                 f"The statement took longer than its {seconds:g} seconds, and was stopped."
             ) from error
@@ -197,8 +203,11 @@ class Sandbox:
         return server
 
     def _lost(self) -> None:
-        """The fork server is gone, and its waiting children with it."""
-        self._warm.clear()
+        """A fork server is gone, and its waiting children with it."""
+        if self._server is not None and not self._server.alive:
+            self._gone.append(self._server)
+        while self._warm:
+            self._warm.popleft().add_done_callback(_close)
 
     def _refill(self) -> None:
         server = self._server
@@ -207,6 +216,12 @@ class Sandbox:
 
     def _add(self, server: ForkServer) -> None:
         self._warm.append(asyncio.get_running_loop().create_task(server.fork()))
+
+
+def _close(task: asyncio.Task[Child]) -> None:
+    """Closes our end of a child that nobody will use; one that never came has none."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().channel.close()
 
 
 def _unavailable() -> MeshplaneError:

@@ -10,13 +10,16 @@ import orjson
 import pyarrow as pa
 
 from meshplane.services.query.sandbox.cells import encode
-from meshplane.services.query.sandbox.faults import invalid, limit
+from meshplane.services.query.sandbox.engine import identifier
+from meshplane.services.query.sandbox.faults import limit
 from meshplane.services.query.sandbox.job import Limits, Output
 
 _BATCH_ROWS = 2048
-# Arrow has no honest form for these: the zone of a time is lost, the digits of a big number are
-# bytes, the member of a union is not named.
-_UNSENDABLE = frozenset({"time with time zone", "bit", "bignum", "variant", "union", "geometry"})
+# Arrow has no honest form for these: the zone of a time is lost, big numbers lose digits or come as
+# bytes, the member of a union is not named. They are sent as the engine's text of them.
+_SENT_AS_TEXT = frozenset(
+    {"time with time zone", "bit", "bignum", "uhugeint", "variant", "union", "geometry"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +32,12 @@ class Answer:
     body: bytes
 
 
-def _unsendable(kind: Any) -> bool:
-    if kind.id in _UNSENDABLE:
+def _sent_as_text(kind: Any) -> bool:
+    if kind.id in _SENT_AS_TEXT:
         return True
     if kind.id in ("struct", "list", "array", "map", "tuple", "row"):
-        return any(_unsendable(child) for _, child in kind.children if hasattr(child, "id"))
+        return any(_sent_as_text(child) for _, child in kind.children if hasattr(child, "id"))
     return False
-
-
-def describe(relation: duckdb.DuckDBPyRelation) -> list[dict[str, str]]:
-    """Names and types of the columns of a bound statement.
-
-    Raises:
-        Invalid: a type that neither output can carry.
-    """
-    columns = []
-    for name, kind in zip(relation.columns, relation.types, strict=True):
-        if _unsendable(kind):
-            raise invalid(f"Column “{name}” has the type {kind}: cast it to VARCHAR.")
-        columns.append({"name": name, "type": str(kind)})
-    return columns
 
 
 def answer(relation: duckdb.DuckDBPyRelation, output: Output, limits: Limits) -> Answer:
@@ -58,7 +47,15 @@ def answer(relation: duckdb.DuckDBPyRelation, output: Output, limits: Limits) ->
         LimitReached: the rows are larger than `limits.max_bytes`.
         Exception: whatever the engine raises, through Arrow's stream or directly.
     """
-    columns = describe(relation)
+    names, kinds = relation.columns, relation.types
+    columns = [{"name": name, "type": str(kind)} for name, kind in zip(names, kinds, strict=True)]
+    as_text = [_sent_as_text(kind) for kind in kinds]
+    if any(as_text):
+        cells = [
+            (f"CAST(#{number} AS VARCHAR)" if text else f"#{number}") + f" AS {identifier(name)}"
+            for number, (name, text) in enumerate(zip(names, as_text, strict=True), 1)
+        ]
+        relation = relation.project(", ".join(cells))
     reader = relation.to_arrow_reader(min(_BATCH_ROWS, limits.max_rows + 1))
     return encode_batches(columns, reader.schema, reader, output, limits)
 

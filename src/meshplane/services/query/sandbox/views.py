@@ -7,7 +7,10 @@ that fails, is slow, or tells of its input meets visible rows only.
 import base64
 import hashlib
 import hmac
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import duckdb
 
 from meshplane.kit.errors import MeshplaneError
 from meshplane.services.query.sandbox.engine import Connection, identifier, literal
@@ -69,9 +72,52 @@ def create_view(connection: Connection, relation: Relation, key: str) -> None:
         Refused: the policy cannot be applied as it stands; nothing is shown then.
         duckdb.Error: a file cannot be opened.
     """
+    _check_constants(connection, relation)
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(relation.schema)}")
     name = f"{identifier(relation.schema)}.{identifier(relation.name)}"
     connection.execute(f"CREATE SECURE VIEW {name} AS {view_sql(connection, relation, key)}")
+
+
+def _check_constants(connection: Connection, relation: Relation) -> None:
+    """Sees that each constant is of its column's type, before a statement meets it."""
+    types = {column.name: column.sql_type for column in relation.columns}
+    for scope in relation.scopes:
+        for name, mask in scope.columns.items():
+            if mask is not None and mask.kind == "constant" and name in types:
+                try:
+                    connection.execute(f"SELECT {_constant(mask, types[name])}").fetchall()
+                except duckdb.Error as error:
+                    raise refused(POLICY) from error
+
+
+def _constant(mask: Mask, sql_type: str) -> str:
+    value = mask.value
+    if value is None:
+        return f"CAST(NULL AS {sql_type})"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"CAST({literal(text)} AS {sql_type})"
+
+
+def check_files(connection: Connection, files: Sequence[str]) -> None:
+    """Sees that the columns of each file carry field ids.
+
+    The engine reads a file without them as if each of its cells were NULL, in silence.
+
+    Raises:
+        Refused: a file has none, or its path reads as a pattern.
+        duckdb.Error: a file cannot be opened.
+    """
+    if any(_GLOB_CHARACTERS & set(path) for path in files):
+        raise refused(FILES)  # the engine would open whatever matches
+    if not files:
+        return
+    listed = ", ".join(literal(path) for path in files)
+    query = (
+        f"SELECT 1 FROM parquet_schema([{listed}]) "  # noqa: S608 - literals of our own
+        "GROUP BY file_name HAVING count(field_id) = 0 LIMIT 1"
+    )
+    if connection.execute(query).fetchall():
+        raise refused(FILES)
 
 
 def view_sql(connection: Connection, relation: Relation, key: str) -> str:
@@ -120,8 +166,6 @@ def _source(relation: Relation) -> str:
             for column in relation.columns
         )
         return f"FROM (SELECT {nulls} WHERE false)"
-    if any(_GLOB_CHARACTERS & set(path) for path in relation.files):
-        raise refused(FILES)  # the engine would read it as a pattern
     files = ", ".join(literal(path) for path in relation.files)
     schema = ", ".join(
         f"{int(column.field_id)}: {{name: {literal(column.name)}, "
@@ -161,12 +205,10 @@ def _treated(seen: Visible, mask: Mask | None, key: str) -> str:
     as_text = name if raw_type.upper() == "VARCHAR" else f"CAST({name} AS VARCHAR)"
     if mask is None:
         return name if seen.sql_type == raw_type else as_text
-    if mask.kind == "null" or (mask.kind == "constant" and mask.value is None):
+    if mask.kind == "null":
         return f"CAST(NULL AS {seen.sql_type})"
     if mask.kind == "constant":
-        value = mask.value
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        return f"CAST(CAST({literal(text)} AS {raw_type}) AS {seen.sql_type})"
+        return f"CAST({_constant(mask, raw_type)} AS {seen.sql_type})"
     if mask.kind != "hash":
         raise refused(POLICY)
     # SHA-256 over a secret prefix of fixed length, cut to half of its output. With the whole output

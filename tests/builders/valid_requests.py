@@ -1,0 +1,321 @@
+"""For each operation of the API a request that holds in every respect, but for who sends it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.builders.small_mesh import ARROW, COLUMNS, CONTRACT, SmallMesh, arrow
+
+QUERY = "SELECT count(*) AS n FROM harbour.readings"
+
+LINEAGE_EVENT = {
+    "eventType": "COMPLETE",
+    "eventTime": "2026-01-31T12:00:00Z",
+    "run": {"runId": "0191e3a2-9f6b-7c1d-8a55-1f2e3d4c5b6a"},
+    "job": {"namespace": "outside", "name": "nightly"},
+    "inputs": [{"namespace": "outside", "name": "source"}],
+    "outputs": [{"namespace": "outside", "name": "target"}],
+    "producer": "https://example.org/producer",
+    "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+}
+
+
+@dataclass(slots=True)
+class Request:
+    """A request as it will be sent, below /api/v1 unless its path says otherwise."""
+
+    method: str
+    path: str
+    json: Any = None
+    content: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def send(self, client: httpx.Client) -> httpx.Response:
+        """The answer to it."""
+        path = self.path if self.path == "/metrics" else f"/api/v1{self.path}"
+        if self.content is not None:
+            return client.request(self.method, path, content=self.content, headers=self.headers)
+        return client.request(self.method, path, json=self.json, headers=self.headers)
+
+
+def _domain_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
+    guest = f"user:guest-{tag}@harbour"
+    members = f"/domains/{mesh.harbour}/members"
+
+    def leaving() -> Request:
+        mesh.ask("administrator", "PUT", f"{members}/{guest}", {"role": "viewer"})
+        return Request("DELETE", f"{members}/{guest}")
+
+    def update() -> Request:
+        etag = mesh.tag(f"/domains/{mesh.harbour}")
+        return Request(
+            "PATCH",
+            f"/domains/{mesh.harbour}",
+            {"description": f"Ships, {tag}."},
+            headers={"If-Match": etag},
+        )
+
+    return {
+        "createDomain": lambda: Request(
+            "POST",
+            "/domains",
+            {
+                "name": f"domain-{tag}",
+                "description": "New.",
+                "members": [{"principal": "user:new@domain", "role": "owner"}],
+            },
+        ),
+        "updateDomain": update,
+        "putDomainMember": lambda: Request("PUT", f"{members}/{guest}", {"role": "viewer"}),
+        "removeDomainMember": leaving,
+    }
+
+
+def _project_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
+    guest = f"user:guest-{tag}@tides"
+    members = f"/projects/{mesh.tides}/members"
+
+    def leaving() -> Request:
+        mesh.ask("administrator", "PUT", f"{members}/{guest}", {"role": "viewer"})
+        return Request("DELETE", f"{members}/{guest}")
+
+    def update() -> Request:
+        etag = mesh.tag(f"/projects/{mesh.tides}")
+        return Request(
+            "PATCH",
+            f"/projects/{mesh.tides}",
+            {"description": f"Levels, {tag}."},
+            headers={"If-Match": etag},
+        )
+
+    return {
+        "createProject": lambda: Request(
+            "POST",
+            "/projects",
+            {
+                "domainId": mesh.harbour,
+                "name": f"project-{tag}",
+                "description": "New.",
+                "members": [{"principal": "user:new@project", "role": "owner"}],
+            },
+        ),
+        "updateProject": update,
+        "putProjectMember": lambda: Request("PUT", f"{members}/{guest}", {"role": "viewer"}),
+        "removeProjectMember": leaving,
+    }
+
+
+def _table_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
+    name = tag.replace("-", "_")
+    return {
+        "createTable": lambda: Request(
+            "POST",
+            "/tables",
+            {
+                "projectId": mesh.tides,
+                "name": f"table_{name}",
+                "columns": COLUMNS,
+                "partitionBy": [{"column": "level", "transform": "bucket[4]"}],
+            },
+        ),
+        "appendRows": lambda: Request(
+            "POST",
+            f"/tables/{mesh.logbook}/rows",
+            content=arrow([{"station": tag, "level": 1}]),
+            headers={"Content-Type": ARROW},
+        ),
+        "deleteRows": lambda: Request(
+            "POST", f"/tables/{mesh.logbook}/rows/delete", {"where": "level < 0"}
+        ),
+        "materializeQuery": lambda: Request(
+            "POST",
+            "/query/materialize",
+            {"sql": QUERY, "projectId": mesh.tides, "tableName": f"made_{name}"},
+        ),
+    }
+
+
+def _asset_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
+    name = tag.replace("-", "_")
+
+    def update() -> Request:
+        etag = mesh.tag(f"/assets/{mesh.readings}")
+        return Request(
+            "PATCH",
+            f"/assets/{mesh.readings}",
+            {"description": f"Water levels, {tag}."},
+            headers={"If-Match": etag},
+        )
+
+    return {
+        "publishAsset": lambda: Request(
+            "POST",
+            "/assets",
+            {
+                "projectId": mesh.tides,
+                "tableId": mesh.new_table(f"for_asset_{name}"),
+                "name": f"asset_{name}",
+                "description": "New.",
+                "classification": "internal",
+                "columnClassifications": {"station": "confidential"},
+                "contract": CONTRACT,
+                "owner": "user:olga@tides",
+            },
+        ),
+        "updateAsset": update,
+        "putRuleset": lambda: Request(
+            "PUT",
+            f"/data-quality/rulesets/{mesh.readings}",
+            {"ruleset": "Rules = [ RowCount > 1 ]"},
+        ),
+        "startQualityRun": lambda: Request("POST", "/data-quality/run", {"assetId": mesh.readings}),
+        "receiveLineageEvent": lambda: Request("POST", "/lineage", LINEAGE_EVENT),
+    }
+
+
+def _subscription_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
+    def approved() -> str:
+        request_id = mesh.new_subscription()
+        mesh.ask("steward", "POST", f"/subscriptions/{request_id}/approve", {"reason": tag})
+        return request_id
+
+    return {
+        "requestSubscription": lambda: Request(
+            "POST",
+            "/subscriptions",
+            {
+                "assetId": mesh.readings,
+                "projectId": mesh.maps,
+                "purpose": "To draw maps.",
+                "columns": ["station", "level"],
+                "rowFilter": "level > 0",
+                "expiresAt": "2999-01-31T00:00:00Z",
+            },
+        ),
+        "approveSubscription": lambda: Request(
+            "POST",
+            f"/subscriptions/{mesh.new_subscription()}/approve",
+            {
+                "reason": "They draw maps.",
+                "rowFilter": "level < 5",
+                "masks": {"station": {"kind": "constant", "value": "somewhere"}},
+                "excludedColumns": [],
+                "expiresAt": "2999-01-31T00:00:00Z",
+            },
+        ),
+        "rejectSubscription": lambda: Request(
+            "POST", f"/subscriptions/{mesh.new_subscription()}/reject", {"reason": "Not now."}
+        ),
+        "revokeSubscription": lambda: Request(
+            "POST", f"/subscriptions/{approved()}/revoke", {"reason": "No more."}
+        ),
+        "runQuery": lambda: Request(
+            "POST",
+            "/query",
+            {"sql": QUERY, "parameters": [], "maxRows": 10, "timeoutSeconds": 20.0},
+        ),
+    }
+
+
+def reads(mesh: SmallMesh) -> dict[str, Request]:
+    """The reading operations, each on something that is there."""
+    lists = {
+        "listDomains": "/domains",
+        "getDomain": f"/domains/{mesh.harbour}",
+        "listDomainMembers": f"/domains/{mesh.harbour}/members",
+        "listProjects": "/projects",
+        "getProject": f"/projects/{mesh.tides}",
+        "listProjectMembers": f"/projects/{mesh.tides}/members",
+        "listTables": f"/tables?projectId={mesh.tides}",
+        "getTable": f"/tables/{mesh.logbook}",
+        "listSnapshots": f"/tables/{mesh.logbook}/snapshots",
+        "listAssets": "/assets",
+        "getAsset": f"/assets/{mesh.readings}",
+        "getAssetContract": f"/assets/{mesh.readings}/contract",
+        "searchCatalog": "/catalog/search?q=water",
+        "getRuleset": f"/data-quality/rulesets/{mesh.readings}",
+        "getQualityRun": f"/data-quality/runs/{mesh.run}",
+        "listQualityRuns": f"/data-quality/runs?assetId={mesh.readings}",
+        "getAssetLineage": f"/lineage/{mesh.readings}",
+        "getSubscription": f"/subscriptions/{mesh.subscription}",
+        "listSubscriptions": f"/subscriptions?domainId={mesh.harbour}",
+        "listGrants": f"/permissions?assetId={mesh.readings}",
+        "getEffectivePermission": (
+            f"/permissions/effective?assetId={mesh.readings}&principal=project:{mesh.maps}"
+        ),
+        "listEvents": "/events?limit=5",
+        "listAuditRecords": "/audit?limit=5",
+        "exportAuditTrail": "/audit/export",
+        "verifyAuditTrail": "/audit/verify",
+        "getMetrics": "/metrics",
+    }
+    return {operation: Request("GET", path) for operation, path in lists.items()}
+
+
+def writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
+    """The writing operations; each call makes ready what its request needs.
+
+    Args:
+        mesh: where they will be sent.
+        tag: sets the names in them apart from those of other tags; a slug.
+    """
+    return {
+        **_domain_writes(mesh, tag),
+        **_project_writes(mesh, tag),
+        **_table_writes(mesh, tag),
+        **_asset_writes(mesh, tag),
+        **_subscription_writes(mesh, tag),
+    }
+
+
+def request_for(mesh: SmallMesh, operation: str, tag: str) -> Request:
+    """A good request for an operation; what it needs is there when this returns.
+
+    Raises:
+        KeyError: nobody has written one for this operation yet.
+    """
+    found = reads(mesh).get(operation)
+    return found if found is not None else writes(mesh, tag)[operation]()
+
+
+SENDER = {
+    "createDomain": "administrator",
+    "receiveLineageEvent": "administrator",
+    "updateDomain": "domain-owner",
+    "putDomainMember": "domain-owner",
+    "removeDomainMember": "domain-owner",
+    "createProject": "domain-owner",
+    "requestSubscription": "other",
+    "approveSubscription": "steward",
+    "rejectSubscription": "steward",
+    "revokeSubscription": "steward",
+}
+"""Who may send each write; `owner`, who owns the project `tides`, where nobody is named."""
+
+JSON_WRITES = (
+    "createDomain",
+    "updateDomain",
+    "putDomainMember",
+    "createProject",
+    "updateProject",
+    "putProjectMember",
+    "createTable",
+    "deleteRows",
+    "materializeQuery",
+    "publishAsset",
+    "updateAsset",
+    "putRuleset",
+    "startQualityRun",
+    "receiveLineageEvent",
+    "requestSubscription",
+    "approveSubscription",
+    "rejectSubscription",
+    "revokeSubscription",
+    "runQuery",
+)
+"""The writing operations that take a JSON body."""
+
+WRITES = (*JSON_WRITES, "removeDomainMember", "removeProjectMember", "appendRows")
+"""All writing operations."""

@@ -1,0 +1,101 @@
+"""A process is killed while it writes: what was acknowledged is there, whole, and nothing else."""
+
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.builders.crash_check import orders, problems_of_writes
+from tests.builders.crash_world import WRITING, Plan, flawed, live
+from tests.builders.forked import run_and_kill, run_together, was_killed
+
+pytestmark = pytest.mark.fault
+
+
+def kill_at_random(folder: Path, seed: int, kills: int) -> None:
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    killed = 0
+    for life in range(kills):
+        plan = Plan(str(folder), seed * 1000 + life, writers=chance.choice([1, 8, 50]))
+        killed += was_killed(run_and_kill(live, (plan,), 0.05 + chance.random() * 0.15))
+        if (folder / "meshplane.db").exists():
+            assert problems_of_writes(folder) == []
+    assert killed == kills
+    assert orders(folder) > kills
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_kill_at_any_moment__loses_nothing_acknowledged(tmp_path: Path, part: int) -> None:
+    kill_at_random(tmp_path, part * 5000 + random.SystemRandom().randrange(5000), kills=12)
+
+
+@pytest.mark.long
+def test_kill_at_any_moment__loses_nothing_acknowledged_in_many_kills(tmp_path: Path) -> None:
+    for part in range(10):
+        folder = tmp_path / str(part)
+        folder.mkdir()
+        kill_at_random(folder, random.SystemRandom().randrange(10**6), kills=20)
+
+
+def kill_at_place(folder: Path, place: str, kills: int) -> None:
+    for life in range(kills):
+        plan = Plan(str(folder), life, writers=6, kill_at=place, kill_nth=3 + 7 * life)
+        assert was_killed(run_and_kill(live, (plan,), 20))
+        assert problems_of_writes(folder) == []
+
+
+@pytest.mark.parametrize("place", WRITING)
+def test_kill_at_a_named_place__loses_nothing_acknowledged(tmp_path: Path, place: str) -> None:
+    kill_at_place(tmp_path, place, kills=3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", WRITING)
+def test_kill_at_a_named_place__loses_nothing_acknowledged_in_many_kills(
+    tmp_path: Path, place: str
+) -> None:
+    kill_at_place(tmp_path, place, kills=20)
+
+
+def test_kill_of_one_process__leaves_the_others_of_its_home_unharmed(tmp_path: Path) -> None:
+    doomed = Plan(str(tmp_path), 1, rounds=400, kill_at="during commit", kill_nth=10)
+    steady = [Plan(str(tmp_path), seed, writers=3, rounds=30) for seed in (2, 3)]
+    codes = run_together(live, [(plan,) for plan in (doomed, *steady)])
+    assert was_killed(codes[0])
+    assert codes[1:] == [0, 0]
+    assert problems_of_writes(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("flaw", "place", "problem"),
+    [
+        ("acknowledged before commit", "before commit", "an acknowledged order is lost"),
+        ("event apart from row", "before commit", "an event has no row"),
+    ],
+)
+def test_checker__finds_a_planted_bug(tmp_path: Path, flaw: str, place: str, problem: str) -> None:
+    found: set[str] = set()
+    for nth in range(3, 9):
+        folder = tmp_path / str(nth)
+        folder.mkdir()
+        plan = flawed(Plan(str(folder), 1, kill_at=place, kill_nth=nth), flaw)
+        assert was_killed(run_and_kill(live, (plan,), 20))
+        found.update(problems_of_writes(folder))
+    assert problem in found
+
+
+def test_checker__finds_damage_to_what_is_stored(tmp_path: Path) -> None:
+    assert run_together(live, [(Plan(str(tmp_path), 1, writers=2, rounds=5),)]) == [0]
+    assert problems_of_writes(tmp_path) == []
+    for statement, problem in (
+        ("DELETE FROM Orders WHERE rowid = 3", "an acknowledged order is lost"),
+        ("DELETE FROM Outbox WHERE sequence = 5", "a row has no event"),
+        ("DELETE FROM AuditTrail WHERE sequence = 5", "the audit chain is broken"),
+        ("DELETE FROM Orders_search WHERE rowid > 5", "rows and text index differ"),
+    ):
+        connection = sqlite3.connect(tmp_path / "meshplane.db", isolation_level=None)
+        connection.execute(statement)
+        connection.close()
+        assert problem in problems_of_writes(tmp_path)

@@ -1,0 +1,278 @@
+"""The policies: that they are well formed, complete, and decide as people were told they do."""
+
+import re
+
+import cedarpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshplane.policy.engine import Engine, policy_texts, schema_text
+from meshplane.policy.model import MESH, Asker, Membership, Resource
+from tests.builders.server import running_server
+
+# Operations that no route has: services ask each other for them.
+INTERNAL_OPERATIONS = frozenset({"grantPermission", "revokePermission", "createTableFromQuery"})
+
+RESOURCES = {
+    "Mesh": MESH,
+    "Domain": Resource("Domain", "dzd-1", "dzd-1"),
+    "Project": Resource("Project", "proj-1", "dzd-1", "proj-1"),
+    "Table": Resource("Table", "tbl-1", "dzd-1", "proj-1"),
+    "Asset": Resource("Asset", "asset-1", "dzd-1", "proj-1"),
+    "Subscription": Resource(
+        "Subscription", "sub-req-1", "dzd-1", "proj-1", {"requestedBy": "somebody@else"}
+    ),
+}
+
+ASKERS = {
+    "nobody": Asker("User", "ada@here"),
+    "p-viewer": Asker(
+        "User", "ada@here", memberships=frozenset({Membership("Project", "proj-1", "viewer")})
+    ),
+    "p-contributor": Asker(
+        "User", "ada@here", memberships=frozenset({Membership("Project", "proj-1", "contributor")})
+    ),
+    "p-owner": Asker(
+        "User", "ada@here", memberships=frozenset({Membership("Project", "proj-1", "owner")})
+    ),
+    "d-viewer": Asker(
+        "User", "ada@here", memberships=frozenset({Membership("Domain", "dzd-1", "viewer")})
+    ),
+    "d-steward": Asker(
+        "User", "ada@here", memberships=frozenset({Membership("Domain", "dzd-1", "steward")})
+    ),
+    "d-owner": Asker(
+        "User", "ada@here", memberships=frozenset({Membership("Domain", "dzd-1", "owner")})
+    ),
+    "admin": Asker("User", "ada@here", mesh_roles=frozenset({"administrator"})),
+    "auditor": Asker("User", "ada@here", mesh_roles=frozenset({"auditor"})),
+    "query": Asker("Service", "query"),
+    "subscriptions": Asker("Service", "subscriptions"),
+}
+
+# Who may do what. p: a role in the resource's project; d: a role in its domain; query and
+# subscriptions are services. yes: allowed; a dot: not.
+DECISIONS = """
+action on                        nobody p-viewer p-contributor p-owner d-viewer d-steward d-owner admin auditor query subscriptions
+createDomain Mesh                .      .        .             .       .        .         .       yes   .       .     .
+listDomains Mesh                 yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
+getDomain Domain                 yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
+listDomainMembers Domain         yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
+updateDomain Domain              .      .        .             .       .        .         yes     yes   .       .     .
+putDomainMember Domain           .      .        .             .       .        .         yes     yes   .       .     .
+removeDomainMember Domain        .      .        .             .       .        .         yes     yes   .       .     .
+createProject Domain             .      .        .             .       .        .         yes     yes   .       .     .
+listProjects Mesh                yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
+getProject Project               yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
+listProjectMembers Project       yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
+updateProject Project            .      .        .             yes     .        .         .       yes   .       .     .
+putProjectMember Project         .      .        .             yes     .        .         .       yes   .       .     .
+removeProjectMember Project      .      .        .             yes     .        .         .       yes   .       .     .
+createTable Project              .      .        yes           yes     .        .         .       .     .       .     .
+createTableFromQuery Project     .      .        .             .       .        .         .       .     .       yes   .
+listTables Project               .      yes      yes           yes     .        .         .       .     .       .     .
+getTable Table                   .      yes      yes           yes     .        .         .       .     .       yes   yes
+listSnapshots Table              .      yes      yes           yes     .        .         .       .     .       yes   yes
+appendRows Table                 .      .        yes           yes     .        .         .       .     .       .     .
+deleteRows Table                 .      .        yes           yes     .        .         .       .     .       .     .
+publishAsset Project             .      .        yes           yes     .        .         .       .     .       .     .
+listAssets Mesh                  yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
+searchCatalog Mesh               yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
+getAsset Asset                   yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
+getAssetContract Asset           yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
+getAssetLineage Asset            yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
+updateAsset Asset                .      .        yes           yes     .        .         .       .     .       .     .
+putRuleset Asset                 .      .        yes           yes     .        .         .       .     .       .     .
+getRuleset Asset                 yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
+startQualityRun Asset            .      .        yes           yes     .        .         .       .     .       .     .
+getQualityRun Asset              yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
+listQualityRuns Asset            yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
+requestSubscription Project      .      .        yes           yes     .        .         .       .     .       .     .
+getSubscription Subscription     .      yes      yes           yes     .        yes       yes     .     .       .     .
+approveSubscription Subscription .      .        .             .       .        yes       yes     .     .       .     .
+rejectSubscription Subscription  .      .        .             .       .        yes       yes     .     .       .     .
+revokeSubscription Subscription  .      .        .             .       .        yes       yes     .     .       .     .
+listSubscriptions Domain         .      .        .             .       .        yes       yes     .     .       .     .
+listSubscriptions Project        .      yes      yes           yes     .        .         .       .     .       .     .
+listGrants Asset                 .      yes      yes           yes     .        yes       yes     .     .       yes   yes
+getEffectivePermission Asset     .      yes      yes           yes     .        yes       yes     .     .       yes   yes
+grantPermission Mesh             .      .        .             .       .        .         .       .     .       .     yes
+revokePermission Mesh            .      .        .             .       .        .         .       .     .       .     yes
+runQuery Mesh                    yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
+runQuery Project                 .      yes      yes           yes     .        .         .       .     .       .     .
+materializeQuery Project         .      .        yes           yes     .        .         .       .     .       .     .
+receiveLineageEvent Mesh         .      .        .             .       .        .         .       yes   .       .     .
+listEvents Mesh                  .      .        .             .       .        .         .       yes   yes     .     .
+listAuditRecords Mesh            .      .        .             .       .        .         .       yes   yes     .     .
+exportAuditTrail Mesh            .      .        .             .       .        .         .       yes   yes     .     .
+verifyAuditTrail Mesh            .      .        .             .       .        .         .       yes   yes     .     .
+getMetrics Mesh                  .      .        .             .       .        .         .       yes   yes     .     .
+"""  # noqa: E501 - a table reads best with a row a line
+
+_HEAD, *_LINES = [line.split() for line in DECISIONS.strip().splitlines()]
+TABLE = {(line[0], line[1]): dict(zip(_HEAD[2:], line[2:], strict=True)) for line in _LINES}
+ACTIONS = sorted({action for action, _ in TABLE})
+
+ENGINE = Engine(policy_texts().values())
+
+memberships = st.frozensets(
+    st.builds(
+        Membership,
+        st.sampled_from(["Domain", "Project"]),
+        st.sampled_from(["dzd-1", "proj-1", "dzd-2", "proj-2"]),
+        st.sampled_from(["owner", "steward", "contributor", "viewer"]),
+    ),
+    max_size=8,
+)
+mesh_roles = st.frozensets(st.sampled_from(["administrator", "auditor"]))
+groups = st.frozensets(st.sampled_from(["mesh-admins", "administrator", "dzd-1/owner", "staff"]))
+
+
+def allows(asker: Asker, action: str, resource: Resource) -> bool:
+    return ENGINE.decide(asker, action, resource).allowed
+
+
+def schema_actions() -> list[str]:
+    """The names that the schema's `action … appliesTo` declarations hold."""
+    text = re.sub(r"//[^\n]*", "", schema_text())
+    declared = re.findall(r"\baction\s+([^{]+?)\s+appliesTo", text)
+    return [name.strip() for names in declared for name in names.split(",")]
+
+
+@pytest.fixture(scope="module")
+def operation_ids() -> list[str]:
+    """Every operationId of the document that a server gives."""
+    with running_server() as server, server.client() as client:
+        paths = client.get("/openapi.json").json()["paths"]
+    return [one["operationId"] for methods in paths.values() for one in methods.values()]
+
+
+def test_policies__validate_against_the_schema() -> None:
+    result = cedarpy.validate_policies("\n".join(policy_texts().values()), schema_text())
+    assert [str(error) for error in result.errors] == []
+    assert result.validation_passed
+
+
+def test_schema__notices_a_misspelt_attribute_action_or_mesh_role() -> None:
+    for wrong in (
+        'permit (principal, action == Action::"getTable", resource) when { resource.x == "a" };',
+        'permit (principal, action == Action::"getTabel", resource);',
+        'permit (principal in MeshRole::"admin", action == Action::"listEvents", resource);',
+    ):
+        assert not cedarpy.validate_policies(f'@id("wrong")\n{wrong}', schema_text())
+
+
+def test_policies__each_has_an_id_of_its_own() -> None:
+    policies = "\n".join(policy_texts().values())
+    heads = re.findall(r"^(?:permit|forbid)\b", policies, re.MULTILINE)
+    ids = re.findall(r'^@id\("([a-z-]+)"\)$', policies, re.MULTILINE)
+    assert len(ids) == len(heads) > 20
+    assert sorted(set(ids)) == sorted(ids)
+
+
+def test_schema__its_actions_are_the_operations_of_the_api_and_the_internal_ones(
+    operation_ids: list[str],
+) -> None:
+    actions = schema_actions()
+    assert sorted(set(actions)) == sorted(actions), "an action is declared twice"
+    assert sorted(set(operation_ids)) == sorted(operation_ids), "an operationId is used twice"
+    assert set(actions) == set(operation_ids) | INTERNAL_OPERATIONS
+
+
+def test_decisions__the_table_has_every_action_of_the_schema() -> None:
+    assert set(ACTIONS) == set(schema_actions())
+
+
+@pytest.mark.parametrize(("action", "kind"), TABLE, ids=lambda part: part)
+def test_decisions__are_those_of_the_table(action: str, kind: str) -> None:
+    found = {
+        name: "yes" if allows(asker, action, RESOURCES[kind]) else "."
+        for name, asker in ASKERS.items()
+    }
+    assert found == TABLE[action, kind]
+
+
+def test_decisions__what_no_policy_names_is_denied_to_everyone() -> None:
+    everything = frozenset(
+        Membership(kind, key, role)
+        for kind, key in (("Domain", "dzd-1"), ("Project", "proj-1"))
+        for role in ("owner", "steward", "contributor", "viewer")
+    )
+    almighty = Asker(
+        "User", "ada@here", frozenset(), frozenset({"administrator", "auditor"}), everything
+    )
+    for action in ("dropEverything", "", "getdomain", "createDomain ", "*"):
+        assert not any(allows(almighty, action, resource) for resource in RESOURCES.values())
+
+
+@given(action=st.sampled_from(ACTIONS), kind=st.sampled_from(sorted(RESOURCES)))
+def test_decisions__an_action_on_a_kind_that_the_table_does_not_list_is_open_to_nobody_new(
+    action: str, kind: str
+) -> None:
+    if (action, kind) in TABLE:
+        return
+    # Reads that are open to everyone name no kind of resource; nothing else may be as wide.
+    widest = {a for (a, _), row in TABLE.items() if row["nobody"] == "yes"}
+    allowed = {name for name, asker in ASKERS.items() if allows(asker, action, RESOURCES[kind])}
+    assert action in widest or allowed <= {"query", "subscriptions"}
+
+
+@given(held=memberships, roles=mesh_roles, in_groups=groups)
+def test_own_request__nobody_decides_it_whatever_roles_he_holds(
+    held: frozenset[Membership], roles: frozenset[str], in_groups: frozenset[str]
+) -> None:
+    asker = Asker("User", "ada@here", in_groups, roles, held)
+    own = Resource("Subscription", "sub-req-1", "dzd-1", "proj-1", {"requestedBy": "ada@here"})
+    assert not allows(asker, "approveSubscription", own)
+    assert not allows(asker, "rejectSubscription", own)
+
+
+@given(
+    action=st.sampled_from(ACTIONS),
+    kind=st.sampled_from(sorted(RESOURCES)),
+    first=memberships,
+    more=memberships,
+)
+def test_memberships__one_more_never_takes_anything_away(
+    action: str, kind: str, first: frozenset[Membership], more: frozenset[Membership]
+) -> None:
+    before = allows(Asker("User", "ada@here", memberships=first), action, RESOURCES[kind])
+    after = allows(Asker("User", "ada@here", memberships=first | more), action, RESOURCES[kind])
+    assert after or not before
+
+
+@given(action=st.sampled_from(ACTIONS), kind=st.sampled_from(sorted(RESOURCES)), held=memberships)
+def test_memberships__those_of_other_domains_and_projects_give_nothing(
+    action: str, kind: str, held: frozenset[Membership]
+) -> None:
+    elsewhere = frozenset(one for one in held if one.id in {"dzd-2", "proj-2"})
+    stranger = allows(Asker("User", "ada@here"), action, RESOURCES[kind])
+    assert allows(Asker("User", "ada@here", memberships=elsewhere), action, RESOURCES[kind]) == (
+        stranger
+    )
+
+
+@given(action=st.sampled_from(ACTIONS), kind=st.sampled_from(sorted(RESOURCES)))
+def test_groups__one_with_the_name_of_a_role_is_not_the_role(action: str, kind: str) -> None:
+    named_so = frozenset({"administrator", "auditor", "dzd-1/owner", "proj-1/owner"})
+    stranger = allows(Asker("User", "ada@here"), action, RESOURCES[kind])
+    assert allows(Asker("User", "ada@here", named_so), action, RESOURCES[kind]) == stranger
+
+
+@pytest.mark.parametrize("name", ["subscriptions", "query"])
+def test_services__a_user_with_the_name_of_a_service_is_no_service(name: str) -> None:
+    for action in INTERNAL_OPERATIONS:
+        for resource in RESOURCES.values():
+            assert not allows(Asker("User", name), action, resource)
+
+
+@given(action=st.sampled_from(ACTIONS), held=memberships, roles=mesh_roles)
+def test_resources__one_without_its_place_is_never_more_open_than_with_it(
+    action: str, held: frozenset[Membership], roles: frozenset[str]
+) -> None:
+    # So an id that names nothing gets the answer of one that is hidden.
+    asker = Asker("User", "ada@here", memberships=held, mesh_roles=roles)
+    for kind in ("Table", "Asset", "Subscription"):
+        bare = allows(asker, action, Resource(kind, "unknown-1"))
+        assert not bare or allows(asker, action, RESOURCES[kind])

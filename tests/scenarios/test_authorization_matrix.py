@@ -1,0 +1,321 @@
+"""Who may do what over HTTP: every role with every route of the API, on a real server.
+
+The routes are those of the server's own OpenAPI document, so a new one fails here until somebody
+says who may use it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.builders.kept_state import audit_records, kept_state
+from tests.builders.server import running_server
+from tests.builders.small_mesh import HIDDEN, PEOPLE, SmallMesh
+from tests.builders.valid_requests import SENDER, Request, request_for, writes
+
+pytestmark = pytest.mark.scenario
+
+# viewer, contributor, owner: of the project `tides`, which publishes. steward, d-owner: of its
+# domain. other: owner of the project `maps` in another domain, which subscribes.
+#   401 who are you?   403 you may not   404 there is no such thing, as far as you may know
+MATRIX = """
+operation               stranger unrelated viewer contributor owner steward d-owner admin auditor other
+createDomain            401      403       403    403         403   403     403     201   403     403
+listDomains             401      200       200    200         200   200     200     200   200     200
+getDomain               401      200       200    200         200   200     200     200   200     200
+updateDomain            401      403       403    403         403   403     200     200   403     403
+listDomainMembers       401      200       200    200         200   200     200     200   200     200
+putDomainMember         401      403       403    403         403   403     200     200   403     403
+removeDomainMember      401      403       403    403         403   403     204     204   403     403
+createProject           401      403       403    403         403   403     201     201   403     403
+listProjects            401      200       200    200         200   200     200     200   200     200
+getProject              401      200       200    200         200   200     200     200   200     200
+updateProject           401      403       403    403         200   403     403     200   403     403
+listProjectMembers      401      200       200    200         200   200     200     200   200     200
+putProjectMember        401      403       403    403         200   403     403     200   403     403
+removeProjectMember     401      403       403    403         204   403     403     204   403     403
+createTable             401      403       403    201         201   403     403     403   403     403
+listTables              401      403       200    200         200   403     403     403   403     403
+getTable                401      404       200    200         200   404     404     404   404     404
+listSnapshots           401      404       200    200         200   404     404     404   404     404
+appendRows              401      404       403    201         201   404     404     404   404     404
+deleteRows              401      404       403    200         200   404     404     404   404     404
+publishAsset            401      403       403    201         201   403     403     403   403     403
+listAssets              401      200       200    200         200   200     200     200   200     200
+getAsset                401      200       200    200         200   200     200     200   200     200
+getAssetContract        401      200       200    200         200   200     200     200   200     200
+updateAsset             401      403       403    200         200   403     403     403   403     403
+searchCatalog           401      200       200    200         200   200     200     200   200     200
+putRuleset              401      403       403    200         200   403     403     403   403     403
+getRuleset              401      200       200    200         200   200     200     200   200     200
+startQualityRun         401      403       403    200         200   403     403     403   403     403
+listQualityRuns         401      200       200    200         200   200     200     200   200     200
+getQualityRun           401      200       200    200         200   200     200     200   200     200
+receiveLineageEvent     401      403       403    403         403   403     403     202   403     403
+getAssetLineage         401      200       200    200         200   200     200     200   200     200
+requestSubscription     401      403       403    403         403   403     403     403   403     201
+listSubscriptions       401      403       403    403         403   200     200     403   403     403
+getSubscription         401      404       404    404         404   200     200     404   404     200
+approveSubscription     401      404       404    404         404   200     200     404   404     403
+rejectSubscription      401      404       404    404         404   200     200     404   404     403
+revokeSubscription      401      404       404    404         404   200     200     404   404     403
+listGrants              401      403       403    403         403   200     200     403   403     403
+getEffectivePermission  401      403       403    403         403   200     200     403   403     200
+runQuery                401      403       200    200         200   403     403     403   403     200
+materializeQuery        401      403       403    201         201   403     403     403   403     403
+listEvents              401      403       403    403         403   403     403     200   200     403
+listAuditRecords        401      403       403    403         403   403     403     200   200     403
+exportAuditTrail        401      403       403    403         403   403     403     200   200     403
+verifyAuditTrail        401      403       403    403         403   403     403     200   200     403
+getMetrics              401      403       403    403         403   403     403     200   200     403
+"""  # noqa: E501 - a table reads best with a row a line
+
+_LINES = [line.split() for line in MATRIX.strip().splitlines()[1:]]
+EXPECTED = {line[0]: dict(zip(PEOPLE, map(int, line[1:]), strict=True)) for line in _LINES}
+
+# What nobody may set in a write: the mesh decides it.
+FORBIDDEN_FIELDS = {
+    "version": 99,
+    "createdBy": "user:ada@mesh",
+    "createdAt": "2001-01-01T00:00:00Z",
+    "status": "active",
+    "decidedBy": "user:ada@mesh",
+    "requestedBy": "user:ada@mesh",
+    "tenant": "another",
+    "domainName": "hills",
+    "grantId": "grant-1",
+    "location": "elsewhere",
+}
+WITHOUT_JSON = {"removeDomainMember", "removeProjectMember", "appendRows"}
+WHOLE_DOCUMENT_IS_FOREIGN = {"receiveLineageEvent"}
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Iterator[SmallMesh]:
+    with running_server() as server:
+        made = SmallMesh(server)
+        yield made
+        made.close()
+        assert server.unforeseen() == []
+
+
+@pytest.fixture(scope="module")
+def operations(mesh: SmallMesh) -> dict[str, tuple[str, str]]:
+    """operationId → (method, path), from the server's document."""
+    paths = mesh.clients["stranger"].get("/openapi.json").json()["paths"]
+    return {
+        told["operationId"]: (method.upper(), path)
+        for path, methods in paths.items()
+        for method, told in methods.items()
+    }
+
+
+def body_of(answer: Any) -> dict[str, Any]:
+    """A problem document without what differs from request to request."""
+    return {name: value for name, value in answer.json().items() if name != "traceId"}
+
+
+def test_matrix__has_a_row_for_every_route_and_no_other(
+    operations: dict[str, tuple[str, str]],
+) -> None:
+    assert sorted(EXPECTED) == sorted(operations)
+
+
+def test_matrix__has_a_good_request_for_every_route(
+    mesh: SmallMesh, operations: dict[str, tuple[str, str]]
+) -> None:
+    for operation, (method, path) in operations.items():
+        request = request_for(mesh, operation, f"form-{operation.lower()}")
+        sent = request.path.split("?")[0].split("/")
+        parts = path.removeprefix("/api/v1").split("/")
+        assert request.method == method
+        assert len(sent) == len(parts), operation
+        assert all(a == b for a, b in zip(sent, parts, strict=True) if not b.startswith("{"))
+
+
+@pytest.mark.parametrize("operation", EXPECTED)
+def test_matrix__every_role_gets_the_answer_of_the_table(mesh: SmallMesh, operation: str) -> None:
+    found = {}
+    for role, client in mesh.clients.items():
+        request = request_for(mesh, operation, f"{role}-{operation.lower()}")
+        found[role] = request.send(client).status_code
+    assert found == EXPECTED[operation]
+
+
+@pytest.mark.parametrize("operation", EXPECTED)
+def test_refusals__change_nothing_and_leave_one_audit_record(
+    mesh: SmallMesh, operation: str
+) -> None:
+    refused = [role for role, status in EXPECTED[operation].items() if status in {401, 403, 404}]
+    home = mesh.server.home
+    for role in refused:
+        request = request_for(mesh, operation, f"refused-{role}-{operation.lower()}")
+        before, records = kept_state(home), audit_records(home)
+        answer = request.send(mesh.clients[role])
+        assert answer.status_code == EXPECTED[operation][role]
+        assert kept_state(home) == before, role
+        assert audit_records(home) == records + 1, role
+
+
+def test_hidden_things__answer_as_random_ids_do(mesh: SmallMesh) -> None:
+    pending = mesh.new_subscription()
+    table, subscription = "tbl-01jzzzzzzzzzzzzzzzzzzzzzzz", "sub-req-01jzzzzzzzzzzzzzzzzzzzzzzz"
+    rows = request_for(mesh, "appendRows", "hidden")
+    reason = {"reason": "Because."}
+    pairs = [
+        (Request("GET", f"/tables/{mesh.logbook}"), Request("GET", f"/tables/{table}")),
+        (
+            Request("GET", f"/tables/{mesh.logbook}/snapshots"),
+            Request("GET", f"/tables/{table}/snapshots"),
+        ),
+        (
+            rows,
+            Request("POST", f"/tables/{table}/rows", content=rows.content, headers=rows.headers),
+        ),
+        (
+            Request("POST", f"/tables/{mesh.logbook}/rows/delete", {"where": "level > 0"}),
+            Request("POST", f"/tables/{table}/rows/delete", {"where": "level > 0"}),
+        ),
+        *(
+            (
+                Request("POST", f"/subscriptions/{pending}/{decision}", reason),
+                Request("POST", f"/subscriptions/{subscription}/{decision}", reason),
+            )
+            for decision in ("approve", "reject", "revoke")
+        ),
+        (
+            Request("GET", f"/subscriptions/{pending}"),
+            Request("GET", f"/subscriptions/{subscription}"),
+        ),
+    ]
+    for hidden, random in pairs:
+        client = mesh.clients["unrelated"]
+        first, second = hidden.send(client), random.send(client)
+        assert first.status_code == 404
+        assert body_of(first) == body_of(second)
+        names = set(first.headers) - {"trace-id"}
+        assert names == set(second.headers) - {"trace-id"}
+
+
+def test_hidden_things__given_in_bodies_and_queries_answer_as_random_ids_do(
+    mesh: SmallMesh,
+) -> None:
+    publish = request_for(mesh, "publishAsset", "hidden-table")
+    own_project = {**publish.json, "projectId": mesh.maps}
+    otto = mesh.clients["other"]
+    first = Request("POST", "/assets", {**own_project, "tableId": mesh.logbook}).send(otto)
+    second = Request("POST", "/assets", {**own_project, "tableId": "tbl-unknown"}).send(otto)
+    assert (first.status_code, body_of(first)) == (404, body_of(second))
+
+    una = mesh.clients["unrelated"]
+    for path in (
+        "/permissions?principal=project:{}",
+        "/subscriptions?projectId={}",
+        f"/permissions/effective?assetId={mesh.readings}&principal=project:{{}}",
+    ):
+        first = una.get("/api/v1" + path.format(mesh.maps))
+        second = una.get("/api/v1" + path.format("proj-unknown"))
+        assert (first.status_code, body_of(first)) == (403, body_of(second))
+
+
+@pytest.mark.parametrize("role", ["unrelated", "steward", "administrator", "other"])
+def test_hidden_names__are_in_no_list_search_lineage_or_error(mesh: SmallMesh, role: str) -> None:
+    client = mesh.clients[role]
+    answers = [
+        client.get(f"/api/v1{path}")
+        for path in (
+            "/domains",
+            "/projects",
+            "/assets",
+            f"/assets/{mesh.readings}",
+            f"/assets?projectId={mesh.tides}",
+            f"/tables?projectId={mesh.tides}",
+            f"/tables/{mesh.logbook}",
+            f"/lineage/{mesh.readings}",
+            f"/catalog/search?q={HIDDEN}",
+            "/catalog/search?q=station",
+        )
+    ]
+    for relation in (HIDDEN, f"harbour.{HIDDEN}", f"tides.{HIDDEN}", mesh.logbook):
+        sql = f'SELECT * FROM "{relation}"'
+        answers.append(client.post("/api/v1/query", json={"sql": sql}))
+    for answer in answers:
+        assert mesh.logbook not in answer.text
+        assert HIDDEN not in answer.text
+
+
+def test_hidden_names__an_unknown_and_a_hidden_relation_are_refused_alike(mesh: SmallMesh) -> None:
+    client = mesh.clients["unrelated"]
+    answers = [
+        client.post("/api/v1/query", json={"sql": f"SELECT * FROM {name}"})
+        for name in (HIDDEN, "nosuchthing", f"harbour.{HIDDEN}", "harbour.nosuchthing")
+    ]
+    assert {answer.status_code for answer in answers} == {403}
+    assert all(body_of(answer) == body_of(answers[0]) for answer in answers)
+
+
+@pytest.mark.parametrize("field", FORBIDDEN_FIELDS)
+def test_mass_assignment__is_refused_and_the_field_named(mesh: SmallMesh, field: str) -> None:
+    for operation in writes(mesh, "unused"):
+        if operation in WITHOUT_JSON | WHOLE_DOCUMENT_IS_FOREIGN:
+            continue
+        request = request_for(mesh, operation, f"{field.lower()}-{operation.lower()}")
+        request.json = {**request.json, field: FORBIDDEN_FIELDS[field]}
+        before = kept_state(mesh.server.home)
+        answer = request.send(mesh.clients[SENDER.get(operation, "owner")])
+        assert (answer.status_code, answer.json()["code"]) == (400, "REQUEST_INVALID"), operation
+        assert [problem["field"] for problem in answer.json()["errors"]] == [field], operation
+        assert kept_state(mesh.server.home) == before, operation
+
+
+def test_self_service__nobody_lets_himself_in(mesh: SmallMesh) -> None:
+    carl = mesh.clients["contributor"]
+    for path in (
+        f"/projects/{mesh.tides}/members/user:carl@tides",
+        f"/projects/{mesh.maps}/members/user:carl@tides",
+        f"/domains/{mesh.harbour}/members/user:carl@tides",
+    ):
+        assert carl.put(f"/api/v1{path}", json={"role": "owner"}).status_code == 403
+
+
+def test_self_approval__a_steward_who_requests_does_not_decide(mesh: SmallMesh) -> None:
+    # Sam is a steward of the asset's domain, and for once a contributor of the asking project.
+    mesh.ask(
+        "administrator", "PUT", f"/projects/{mesh.maps}/members/user:sam@harbour",
+        {"role": "contributor"},
+    )  # fmt: skip
+    body = {"assetId": mesh.readings, "projectId": mesh.maps, "purpose": "For myself."}
+    own = mesh.ask("steward", "POST", "/subscriptions", body)["requestId"]
+    mesh.ask("administrator", "DELETE", f"/projects/{mesh.maps}/members/user:sam@harbour")
+    for decision in ("approve", "reject"):
+        answer = mesh.clients["steward"].post(
+            f"/api/v1/subscriptions/{own}/{decision}", json={"reason": "Why not."}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (403, "SELF_APPROVAL")
+    decided = mesh.ask("domain-owner", "POST", f"/subscriptions/{own}/approve", {"reason": "Fine."})
+    assert decided["status"] == "active"
+
+
+def test_groups__one_with_the_name_of_a_role_or_a_member_gives_nothing(mesh: SmallMesh) -> None:
+    groups = ("administrator", "auditor", f"{mesh.harbour}/owner", "user:olga@tides", "ada@mesh")
+    with mesh.server.client("eve@nowhere", groups) as eve:
+        assert eve.post("/api/v1/domains", json={"name": "mine"}).status_code == 403
+        assert eve.get("/api/v1/audit").status_code == 403
+        assert eve.get(f"/api/v1/tables?projectId={mesh.tides}").status_code == 403
+
+
+def test_membership__lost_is_lost_at_the_next_request(mesh: SmallMesh) -> None:
+    member = f"/projects/{mesh.tides}/members/user:tess@tides"
+    with mesh.server.client("tess@tides") as tess:
+        mesh.ask("owner", "PUT", member, {"role": "viewer"})
+        assert tess.get(f"/api/v1/tables/{mesh.logbook}").status_code == 200
+        mesh.ask("owner", "DELETE", member)
+        assert tess.get(f"/api/v1/tables/{mesh.logbook}").status_code == 404
+
+
+def test_internal_routes__answer_no_person_whatever_he_is(mesh: SmallMesh) -> None:
+    for role, client in mesh.clients.items():
+        for path in ("projects/find", "permissions/grant", "tables/create_from_query"):
+            answer = client.post(f"/internal/v1/{path}", json={})
+            assert answer.status_code == (401 if role == "stranger" else 403), (role, path)

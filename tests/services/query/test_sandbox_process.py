@@ -1,0 +1,241 @@
+"""The processes behind the sandbox: killed in time, never left behind, nothing shared."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from meshplane.kit.errors import LimitReached, MeshplaneError, Unavailable
+from meshplane.services.query.sandbox import Limits, Sandbox, Statement
+from tests.builders.sandbox_world import KEY, Grants, see, whole, write
+
+NOTHING = Grants({})
+STUCK = "SELECT levenshtein(repeat('ab', 200000), repeat('ba', 200000))"
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, which Linux has")
+
+
+@pytest.fixture
+async def sandbox(anyio_backend: str) -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox()
+    await sandbox.start()
+    yield sandbox
+    await sandbox.stop()
+
+
+def children(pid: int | None) -> set[int]:
+    """The living children of a process."""
+    return {
+        int(found)
+        for found in subprocess.run(
+            ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
+        ).stdout.split()
+    }
+
+
+def alive(pid: int) -> bool:
+    """Does it run? One that has ended and that nobody has reaped does not."""
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+async def until_gone(pids: set[int], seconds: float) -> set[int]:
+    """Those that still live after so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and any(alive(pid) for pid in pids):
+        await asyncio.sleep(0.01)
+    return {pid for pid in pids if alive(pid)}
+
+
+async def warm(sandbox: Sandbox, count: int = 2) -> set[int]:
+    """The waiting children, once there are that many."""
+    for _ in range(500):
+        found = children(sandbox.zygote_pid)
+        if len(found) >= count:
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError("the pool did not fill")
+
+
+async def test_deadline__a_statement_stuck_in_one_call_is_killed(sandbox: Sandbox) -> None:
+    waiting = await warm(sandbox)
+    started = time.monotonic()
+    with pytest.raises(LimitReached) as raised:
+        await sandbox.run(
+            Statement(STUCK, limits=Limits(timeout_seconds=0.5)), NOTHING.resolve(), KEY
+        )
+    assert raised.value.code == "SQL_LIMIT"
+    assert time.monotonic() - started < 1.0
+    # Two waited and one of them was used; that one is gone a second after the deadline.
+    used = waiting - (waiting & children(sandbox.zygote_pid)) or waiting
+    left = await until_gone(used, 1.0)
+    assert len(left) < len(waiting)
+
+
+async def test_deadline__holds_while_the_resolver_takes_its_time(sandbox: Sandbox) -> None:
+    async def resolve(names: object) -> list[object]:
+        await asyncio.sleep(30)
+        return []
+
+    statement = Statement("SELECT * FROM t", limits=Limits(timeout_seconds=0.3))
+    with pytest.raises(LimitReached):
+        await sandbox.run(statement, resolve, KEY)  # type: ignore[arg-type]
+
+
+async def test_cancelled__a_statement_that_nobody_waits_for_ends(sandbox: Sandbox) -> None:
+    await warm(sandbox)
+    task = asyncio.create_task(sandbox.run(Statement(STUCK), NOTHING.resolve(), KEY))
+    await asyncio.sleep(0.3)
+    busy = children(sandbox.zygote_pid)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gone = await until_gone(busy, 1.0)
+    assert len(gone) < len(busy)
+
+
+async def test_fork_server__killed_while_idle_is_started_anew(sandbox: Sandbox) -> None:
+    before = sandbox.zygote_pid
+    assert before is not None
+    waiting = await warm(sandbox)
+    os.kill(before, signal.SIGKILL)
+    found = await see(sandbox, NOTHING, "SELECT 1")
+    assert found.rows == [[1]]
+    assert sandbox.zygote_pid != before
+    assert await until_gone(waiting, 1.0) == set()
+
+
+async def test_fork_server__killed_under_a_statement_runs_it_again(sandbox: Sandbox) -> None:
+    slow = "SELECT count(*) FROM range(300000000) WHERE hash(range) % 7 = 1"
+    task = asyncio.create_task(see(sandbox, NOTHING, slow))
+    await asyncio.sleep(0.2)
+    assert sandbox.zygote_pid is not None
+    os.kill(sandbox.zygote_pid, signal.SIGKILL)
+    found = await task
+    assert (found.code, len(found.rows)) == (None, 1)
+
+
+async def test_child__killed_under_a_statement_ends_only_that(sandbox: Sandbox) -> None:
+    task = asyncio.create_task(see(sandbox, NOTHING, STUCK))
+    await asyncio.sleep(0.3)
+    for pid in children(sandbox.zygote_pid):
+        os.kill(pid, signal.SIGKILL)
+    assert (await task).code == "SQL_LIMIT"
+    assert (await see(sandbox, NOTHING, "SELECT 1")).rows == [[1]]
+
+
+async def test_stop__leaves_no_process(anyio_backend: str) -> None:
+    sandbox = Sandbox()
+    await sandbox.start()
+    pids = await warm(sandbox) | {sandbox.zygote_pid or 0}
+    await sandbox.stop()
+    assert await until_gone(pids, 1.0) == set()
+    with pytest.raises(Unavailable):
+        await sandbox.run(Statement("SELECT 1"), NOTHING.resolve(), KEY)
+
+
+@pytest.mark.fault
+async def test_parent__killed_leaves_no_process_even_under_a_statement() -> None:
+    program = f"""
+import asyncio
+from meshplane.services.query.sandbox import Sandbox, Statement
+async def main():
+    sandbox = Sandbox()
+    await sandbox.start()
+    async def resolve(names): return []
+    task = asyncio.create_task(sandbox.run(Statement({STUCK!r}), resolve, b"k" * 32))
+    await asyncio.sleep(0.5)
+    print(sandbox.zygote_pid, flush=True)
+    await task
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        zygote = int(await asyncio.to_thread(parent.stdout.readline))
+        pids = children(zygote) | {zygote}
+        assert len(pids) >= 2
+        parent.kill()
+    assert await until_gone(pids, 2.0) == set()
+
+
+@LINUX
+async def test_child__has_no_environment_and_cannot_write(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pid in await warm(sandbox):
+        # A process that cannot be dumped belongs to root in /proc; root may still look.
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert "Max file size             0                    0" in limits
+        assert "Max core file size        0                    0" in limits
+    assert sandbox.zygote_pid is not None
+    environment = Path(f"/proc/{sandbox.zygote_pid}/environ").read_bytes()
+    names = {entry.split(b"=")[0] for entry in environment.split(b"\0") if entry}
+    assert names == {b"TZ", b"ARROW_DEFAULT_MEMORY_POOL", b"JE_ARROW_MALLOC_CONF"}
+
+
+@LINUX
+async def test_fork_server__has_one_thread_when_it_forks(sandbox: Sandbox) -> None:
+    await warm(sandbox)
+    assert len(list(Path(f"/proc/{sandbox.zygote_pid}/task").iterdir())) == 1
+
+
+@LINUX
+async def test_descriptors__none_is_left_by_statements(sandbox: Sandbox) -> None:
+    async def once() -> None:
+        await see(sandbox, NOTHING, "SELECT 1")
+        with pytest.raises(MeshplaneError):
+            await sandbox.run(Statement("SELECT nope("), NOTHING.resolve(), KEY)
+
+    def opened(pid: int | str) -> int:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+    await once()
+    await warm(sandbox)
+    before = opened("self"), opened(sandbox.zygote_pid or 0)
+    for _ in range(15):
+        await once()
+    await warm(sandbox)
+    await asyncio.sleep(0.2)
+    after = opened("self"), opened(sandbox.zygote_pid or 0)
+    assert max(a - b for a, b in zip(after, before, strict=True)) <= 1
+    assert len(children(sandbox.zygote_pid)) <= 3
+
+
+async def test_statements__run_at_once_and_see_their_own_tables_only(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    types = {"owner": "VARCHAR"}
+
+    def mine(owner: str) -> Grants:
+        files = write(tmp_path / owner, types, [(owner,)] * 5)
+        return Grants({("s", "t"): whole("s", "t", files, types)})
+
+    owners = [f"tenant {number}" for number in range(8)]
+    found = await asyncio.gather(
+        *(see(sandbox, mine(owner), "SELECT DISTINCT owner FROM t") for owner in owners)
+    )
+    assert [seen.rows for seen in found] == [[[owner]] for owner in owners]
+
+
+async def test_turns__more_statements_than_may_run_wait_for_theirs() -> None:
+    sandbox = Sandbox(max_running=1)
+    await sandbox.start()
+    try:
+        stuck = asyncio.create_task(see(sandbox, NOTHING, STUCK, Limits(timeout_seconds=0.6)))
+        await asyncio.sleep(0.1)
+        waited = await see(sandbox, NOTHING, "SELECT 1", Limits(timeout_seconds=0.2))
+        patient = await see(sandbox, NOTHING, "SELECT 1")
+        assert (waited.code, patient.rows, (await stuck).code) == (
+            "SQL_LIMIT",
+            [[1]],
+            "SQL_LIMIT",
+        )
+    finally:
+        await sandbox.stop()
