@@ -43,6 +43,7 @@ def problems_of_writes(folder: Path) -> list[str]:
         "the database is damaged": whole == "ok",
         "an acknowledged order is lost": acknowledged <= rows,
         "an order appeared that nobody placed": rows <= intended,
+        "a refused order was kept": not rows & _noted(folder, "refused"),
         "an event has no row": set(told) <= rows,
         "a row has no event": rows <= set(told),
         "an order has two events": len(told) == len(set(told)),

@@ -13,12 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from meshplane.gateway.issuer import EmbeddedIssuer
-from meshplane.kit.errors import Unavailable
-from meshplane.run.links import issuer
-from meshplane.run.settings import read_settings
 from tests.builders.journey_again import repeat_writes, step_names, steps
 from tests.builders.ledger import Ledger
+from tests.builders.minter import Minter
 from tests.builders.mortal_server import MortalServer, free_port
 from tests.builders.process_family import survivors
 
@@ -41,32 +38,6 @@ _BEYOND = 1.1
 _POLL_SECONDS = 0.0005
 _LONGEST_JOURNEY_SECONDS = 120.0
 _LIVE_ON_SECONDS = 5.0
-_TOKEN_SECONDS = 600
-
-
-class Minter:
-    """Makes tokens with the key that the server made, once it has made one."""
-
-    def __init__(self, home: Path, port: int) -> None:
-        self._home = home
-        self._port = port
-        self._issuer: EmbeddedIssuer | None = None
-        self._tokens: dict[tuple[str, tuple[str, ...]], tuple[float, str]] = {}
-
-    def mint(self, user: str, groups: tuple[str, ...]) -> str:
-        """A token that is valid for minutes."""
-        made_at, token = self._tokens.get((user, groups), (0.0, ""))
-        if not token or time.monotonic() - made_at > _TOKEN_SECONDS / 2:
-            made_at, token = time.monotonic(), self._mint(user, groups)
-            self._tokens[user, groups] = made_at, token
-        return token
-
-    def _mint(self, user: str, groups: tuple[str, ...]) -> str:
-        if self._issuer is None:
-            if not (self._home / "keys" / "issuer.url").exists():
-                raise Unavailable("SERVER_UNREACHABLE", "The server was never up yet.")
-            self._issuer = issuer(read_settings(home=self._home, port=self._port))
-        return self._issuer.mint(user, groups, lifetime_seconds=_TOKEN_SECONDS)
 
 
 @dataclass(slots=True)
@@ -182,7 +153,7 @@ class Killer:
         """Plays one journey; gives the targets that it had passed before they could be hit."""
         number = len(self.survived.played)
         home, port = self._folder / f"home-{number}", free_port()
-        minter = Minter(home, port)
+        minter = Minter(home)
         server = MortalServer(home, port, ("--sample",))
         chance = random.Random(self._chance.getrandbits(32))
         ledger = Ledger(server.url, minter.mint, home / "sample.json", chance)

@@ -2,9 +2,11 @@
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
+_MOST_LOOKS, _PAUSE_SECONDS = 50, 0.1
 # The audit trail holds a record of each failure, the relay notes how far it came, by itself.
 _ALWAYS_MOVING = frozenset({"AuditTrail", "ConsumerCursors", "ParkedEvents"})
 
@@ -27,6 +29,18 @@ def kept_state(home: Path) -> dict[str, str]:
     lake = home / "lake"
     files = sorted(str(file.relative_to(lake)) for file in lake.rglob("*") if file.is_file())
     return {**state, "lake": _digest(files)}
+
+
+def settled_state(home: Path) -> dict[str, str]:
+    """The state once the consumers of what happened so far have done their part."""
+    last: dict[str, str] = {}
+    for _ in range(_MOST_LOOKS):
+        now = kept_state(home)
+        if now == last:
+            break
+        last = now
+        time.sleep(_PAUSE_SECONDS)
+    return last
 
 
 def audit_records(home: Path) -> int:

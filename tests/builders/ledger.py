@@ -68,6 +68,8 @@ class Ledger:
         self.writes: list[Write] = []
         self._life = 0
         self._looked_in_life = 0
+        self._present_life = 0
+        self._cut_off_in_life = 0
         self._progress = progress
         self._chance = chance
         self._numbers = iter(range(1, 1_000_000_000))
@@ -128,9 +130,13 @@ class Ledger:
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
-            life = self._life
+            life = self._present_life = self._life
             try:
+                if self._cut_off_in_life == life:
+                    time.sleep(_AWAY_SECONDS)
+                    continue
                 if self._looked_in_life != life:
+                    self._api(ADMIN).get("/domains", limit=1)  # it answers by now, or this raises
                     self._repeat_unanswered()
                     self.complaints += self.look(settled=False)
                     self._looked_in_life = life
@@ -188,6 +194,7 @@ class Ledger:
                 write.answer = api.post(write.path, write.body, key=write.key)
         except Unavailable:
             self.cut_off += 1
+            self._cut_off_in_life = self._present_life
             raise
         except ApiProblem as problem:
             self.complaints.append(f"{write.kind} {write.about} was answered with {problem.code}")

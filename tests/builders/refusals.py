@@ -12,7 +12,7 @@ from tests.builders.valid_requests import SENDER, Request
 VALUE = "wrensecret"
 """Put into requests as a value; no answer that is an error may hold it."""
 
-_LEAKS = ("Traceback", 'File "', ".py", "duckdb", "pydantic", "pyarrow", "sqlite", "/tmp/")
+_LEAKS = ("Traceback", 'File "', ".py", "duckdb.", "pydantic", "pyarrow", "sqlite", "/tmp/")
 _TITLES = {
     400: "Bad Request",
     401: "Unauthorized",

@@ -34,7 +34,7 @@ class Request:
 
     def send(self, client: httpx.Client) -> httpx.Response:
         """The answer to it."""
-        path = self.path if self.path == "/metrics" else f"/api/v1{self.path}"
+        path = self.path if self.path.startswith("/metrics") else f"/api/v1{self.path}"
         if self.content is not None:
             return client.request(self.method, path, content=self.content, headers=self.headers)
         return client.request(self.method, path, json=self.json, headers=self.headers)

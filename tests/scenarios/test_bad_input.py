@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders.kept_state import settled_state
 from tests.builders.refusals import VALUE, fields, problem_of, refused
 from tests.builders.server import running_server
 from tests.builders.small_mesh import CONTRACT, SmallMesh
@@ -332,6 +333,7 @@ def test_names__that_sql_does_not_take_bare(mesh: SmallMesh, operation: str, fie
 def test_names__taken_before(mesh: SmallMesh, operation: str, field: str) -> None:
     request = request_for(mesh, operation, "twice")
     assert request.send(mesh.clients[SENDER.get(operation, "owner")]).status_code == 201
+    settled_state(mesh.server.home)
     told = refused(mesh, request, operation)
     assert (told["status"], told["code"], fields(told)) == (409, "NAME_TAKEN", [field])
 
@@ -409,6 +411,7 @@ def test_idempotency_key__used_again_for_something_else(mesh: SmallMesh, operati
         other.content = json.dumps(other.json).encode() + b" "
         other.headers |= JSON_TYPE
     other.headers["Idempotency-Key"] = key
+    settled_state(mesh.server.home)
     told = refused(mesh, other, operation)
     assert (told["status"], told["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
     assert fields(told) == ["Idempotency-Key"]

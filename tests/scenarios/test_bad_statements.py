@@ -37,7 +37,7 @@ def mesh() -> Iterator[SmallMesh]:
 BAD_SQL = {
     "": {"REQUEST_INVALID"},
     ";": {"SQL_INVALID", "SQL_REFUSED"},
-    VALUE: {"SQL_INVALID"},
+    "what is this": {"SQL_INVALID"},
     "SELECT": {"SQL_INVALID"},
     "SELECT 1; SELECT 2": {"SQL_REFUSED", "SQL_INVALID"},
     "SELECT 1; DROP TABLE readings": {"SQL_REFUSED", "SQL_INVALID"},
@@ -78,7 +78,7 @@ BAD_SQL = {
     "SELECT * FROM secretlogbook": {"SQL_REFUSED"},
     "SELECT * FROM nosuchdomain.readings": {"SQL_REFUSED"},
     "SELECT rowid FROM readings": {"SQL_REFUSED", "SQL_INVALID"},
-    f"SELECT {VALUE} FROM readings": {"SQL_INVALID"},
+    "SELECT nowhere FROM readings": {"SQL_INVALID"},
     f"SELECT '{VALUE}' + FROM readings": {"SQL_INVALID"},
     "SELECT CAST(station AS INTEGER) FROM readings": {"SQL_RUNTIME"},
     "SELECT error(station) FROM readings": {"SQL_REFUSED", "SQL_RUNTIME"},
@@ -190,13 +190,13 @@ def test_query__a_moment_before_the_table_had_rows(mesh: SmallMesh) -> None:
 
 
 BAD_FILTERS = (
-    VALUE,
+    "what is this",
     "",
     "level",
     "level >",
     "level > 1; DROP TABLE x",
     f"station = '{VALUE}",
-    f"{VALUE} = 1",
+    "nowhere = 1",
     "level IN (SELECT 1)",
     "getenv('HOME') = 'x'",
     "level > 1)",
@@ -514,8 +514,6 @@ BAD_CURSORS = (
     "%00",
     _segment([]),
     _segment({}),
-    _segment([1]),
-    _segment([1, 2]),
     _segment([None, None, None]),
     _segment([True, {}, []]),
     _segment(["a", "b", "c", "d", "e"]),
@@ -541,9 +539,10 @@ def test_lists__limits_and_cursors_that_are_none(mesh: SmallMesh, operation: str
         told = problem_of(client.get(f"{path}{sign}cursor={cursor}"))
         assert (told["status"], fields(told)) == (400, ["cursor"]), cursor
     # A cursor may look right and name no place; whatever the answer, it is not a failure.
-    for parts in ([2**63, "a"], [2**64 - 1] * 3, [-1, "a", "b"], ["a", "b"], ["", "", ""]):
-        answer = client.get(f"{path}{sign}cursor={_segment(parts)}")
-        assert answer.status_code == 200 or problem_of(answer)["code"] == "CURSOR_INVALID"
+    for part in (2**63 - 1, 2**63, 2**64 - 1, -(2**63), "a", "", "\0", "é"):
+        for length in (1, 2, 3, 4):
+            answer = client.get(f"{path}{sign}cursor={_segment([part] * length)}")
+            assert answer.status_code == 200 or fields(problem_of(answer)) == ["cursor"]
 
 
 @pytest.mark.parametrize("operation", [*LISTS, "searchCatalog", "getDomain", "getMetrics"])

@@ -172,6 +172,12 @@ class Lane:
             code=code,
         )
 
+    async def _handle(self, event: StoredEvent, also: Callable[[UnitOfWork], None]) -> None:
+        work = self._store.begin()
+        await self.consumer.handle(work, event)
+        also(work)
+        await work.commit()
+
     def _moving(self, position: int) -> Callable[[UnitOfWork], None]:
         def move(work: UnitOfWork) -> None:
             work.put(

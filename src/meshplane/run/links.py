@@ -1,6 +1,7 @@
 """How the processes of one mesh know and call each other."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import orjson
@@ -10,7 +11,7 @@ from meshplane.boundary.remote import PREFIX
 from meshplane.gateway.issuer import EmbeddedIssuer, IssuerKeys
 from meshplane.gateway.problems import kind_of
 from meshplane.kit.clock import Clock, SystemClock
-from meshplane.kit.errors import FieldProblem, Unavailable
+from meshplane.kit.errors import FieldProblem, MeshplaneError, Unavailable
 from meshplane.run.catalogue import SERVICES
 from meshplane.run.home import Home
 from meshplane.run.settings import Settings
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_SECONDS = 30.0
 _TOKEN_SECONDS = 300
+_PROBLEM_MEMBERS = frozenset({"type", "title", "status", "code", "detail", "errors", "traceId"})
 
 
 def issuer(settings: Settings, clock: Clock | None = None) -> EmbeddedIssuer:
@@ -28,7 +30,9 @@ def issuer(settings: Settings, clock: Clock | None = None) -> EmbeddedIssuer:
     home.prepare()
     keys = IssuerKeys.load_or_create(home.keys)
     noted = home.issuer_url.read_text(encoding="utf-8") if home.issuer_url.exists() else None
-    url = settings.issuer_url or noted or f"http://{settings.host}:{settings.port}"
+    # Processes that share a home must name its issuer alike, each on whatever port it answers.
+    port = Settings.model_fields["port"].default if settings.only else settings.port
+    url = settings.issuer_url or noted or f"http://{settings.host}:{port}"
     return EmbeddedIssuer(keys, url, settings.audience, clock or SystemClock())
 
 
@@ -50,7 +54,9 @@ class HttpCaller:
         links: base URLs by service; by default each answers on its own port of this machine.
     """
 
-    def __init__(self, own_name: str, issuer: Callable[[], EmbeddedIssuer], links: dict[str, str]) -> None:
+    def __init__(
+        self, own_name: str, issuer: Callable[[], EmbeddedIssuer], links: dict[str, str]
+    ) -> None:
         self._own_name = own_name
         self._issuer = issuer
         self._links = {
@@ -90,19 +96,34 @@ class HttpCaller:
                 f"{self._links[service]}{PREFIX}/{service}/{method}", content=body, headers=headers
             )
         except httpx.HTTPError as error:
-            raise Unavailable(
-                "SERVICE_UNREACHABLE", f"The {service} service does not answer: try again."
-            ) from error
+            raise _unreachable(service) from error
         if answer.is_success:
             return answer.content
-        problem = orjson.loads(answer.content)
-        raise kind_of(answer.status_code)(
-            problem["code"],
-            problem["detail"],
-            fields=[FieldProblem(one["field"], one["message"]) for one in problem["errors"]],
-        )
+        raise _problem(service, answer)
 
     async def close(self) -> None:
         """Closes the connections."""
         if self._client is not None:
             await self._client.aclose()
+
+
+def _problem(service: str, answer: "httpx.Response") -> MeshplaneError:
+    """What another service answered, as an error of the same kind and code."""
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        # It is our own token that was not taken; whoever asked us can do nothing about it.
+        return _unreachable(service)
+    try:
+        problem = orjson.loads(answer.content)
+        return kind_of(answer.status_code)(
+            problem["code"],
+            problem["detail"],
+            fields=[FieldProblem(one["field"], one["message"]) for one in problem["errors"]],
+            details={name: problem[name] for name in problem.keys() - _PROBLEM_MEMBERS},
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        # Something else than a part of the mesh answers there.
+        return _unreachable(service)
+
+
+def _unreachable(service: str) -> Unavailable:
+    return Unavailable("SERVICE_UNREACHABLE", f"The {service} service does not answer: try again.")

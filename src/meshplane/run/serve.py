@@ -52,7 +52,8 @@ def serve(settings: Settings, beside: Callable[[Started], None] | None = None) -
     set_level(settings.log_level)
     listener = _listen(settings)
     port = listener.getsockname()[1]
-    base_url = f"http://{settings.host}:{port}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    base_url = f"http://{host}:{port}"
     if not settings.only:
         note_issuer_url(settings, base_url)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop()) as runner:

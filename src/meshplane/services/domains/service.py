@@ -22,6 +22,8 @@ from meshplane.services.domains.schemas import (
 )
 from meshplane.services.domains.store import ALL, DOMAIN_MEMBERS, DOMAIN_NAMES, DOMAINS
 
+_MOST_REMEMBERED = 10_000
+
 
 class Domains:
     """Creates and runs domains."""
@@ -128,7 +130,7 @@ class DomainsReader:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        # Nothing in a summary ever changes, so what was found once holds.
+        # Nothing in a summary ever changes, so what was found once holds. Full, it begins anew.
         self._found: dict[str, DomainSummary] = {}
 
     async def find(self, actor: Actor, domain_id: str) -> DomainSummary | None:  # noqa: ARG002 - of the api
@@ -139,6 +141,8 @@ class DomainsReader:
         if row is None:
             return None
         summary = DomainSummary(domain_id, row.item["name"], row.item["bucket"])
+        if len(self._found) >= _MOST_REMEMBERED:
+            self._found.clear()
         self._found[domain_id] = summary
         return summary
 

@@ -23,7 +23,7 @@ from meshplane.services.permissions.schemas import (
     GrantView,
     MaskView,
 )
-from meshplane.services.permissions.store import GRANTS
+from meshplane.services.permissions.store import ASSET_DOMAINS, GRANTS
 
 PERMISSIONS = ("SELECT", "DESCRIBE")
 _MOST_GRANTS_READ = 200
@@ -60,7 +60,7 @@ class Permissions:
                 "QUERY_INCOMPLETE", "Say whose grants, or on which asset.", field="assetId"
             )
         grants = [_grant(row.item) for row in page.rows]
-        await call.allow(_concerned(query.asset_id, query.principal, grants))
+        await call.allow(await _concerned(call, query.asset_id, query.principal))
         return Page[GrantView](items=[_view(grant) for grant in grants], next_cursor=page.cursor)
 
     async def effective(self, call: Call, query: EffectiveQuery) -> EffectiveView:
@@ -73,7 +73,7 @@ class Permissions:
             limit=_MOST_GRANTS_READ,
         )
         grants = [_grant(row.item) for row in page.rows]
-        await call.allow(_concerned(query.asset_id, query.principal, grants))
+        await call.allow(await _concerned(call, query.asset_id, query.principal))
         grants = [grant for grant in grants if is_in_force(grant, self._clock)]
         return EffectiveView(
             principal=query.principal,
@@ -176,15 +176,13 @@ def is_in_force(grant: Grant, clock: Clock) -> bool:
     return grant.expires_at is None or clock.now() < from_text(grant.expires_at)
 
 
-def _concerned(
-    asset_id: str | None, principal: str | None, grants: Sequence[Grant]
-) -> Resource:
+async def _concerned(call: Call, asset_id: str | None, principal: str | None) -> Resource:
     """What a reader of grants must have a role in: the asset's domain, or the project."""
-    domains = {grant.domain_id for grant in grants}
+    row = await call.work.get(ASSET_DOMAINS, asset_id) if asset_id else None
     return Resource(
         "Asset",
         asset_id or "any",
-        domain_id=domains.pop() if len(domains) == 1 else None,
+        domain_id=row.item["domainId"] if row else None,
         project_id=principal.removeprefix("project:") if principal else None,
     )
 

@@ -1,4 +1,4 @@
-"""The table of the permissions service."""
+"""The tables of the permissions service."""
 
 from meshplane.platform.tables import Index, Table
 
@@ -8,4 +8,7 @@ GRANTS = Table(
     indexes=(Index("byAsset", "assetId", "principal"), Index("byPrincipal", "principal", "assetId")),
 )
 
-TABLES = (GRANTS,)
+ASSET_DOMAINS = Table("AssetDomains", "assetId")
+"""Which domain answers for an asset, learnt from its publication."""
+
+TABLES = (GRANTS, ASSET_DOMAINS)

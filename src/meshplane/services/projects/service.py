@@ -24,6 +24,8 @@ from meshplane.services.projects.schemas import (
 )
 from meshplane.services.projects.store import ALL, PROJECT_MEMBERS, PROJECT_NAMES, PROJECTS
 
+_MOST_REMEMBERED = 10_000
+
 
 class Projects:
     """Creates and runs projects."""
@@ -122,7 +124,7 @@ class ProjectsReader:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        # Nothing in a summary ever changes, so what was found once holds.
+        # Nothing in a summary ever changes, so what was found once holds. Full, it begins anew.
         self._found: dict[str, ProjectSummary] = {}
 
     async def find(self, actor: Actor, project_id: str) -> ProjectSummary | None:  # noqa: ARG002 - of the api
@@ -136,6 +138,8 @@ class ProjectsReader:
         summary = ProjectSummary(
             project_id, item["name"], item["domainId"], item["domainName"], item["bucket"]
         )
+        if len(self._found) >= _MOST_REMEMBERED:
+            self._found.clear()
         self._found[project_id] = summary
         return summary
 
