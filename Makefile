@@ -16,7 +16,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup setup-dev run test test-long lint format bench lock clean moved
+.PHONY: help setup setup-dev run test test-long lint format bench reference lock clean moved
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ format: setup-dev ## lay the code out and sort its imports
 bench: setup-dev ## run the benchmarks, one after another
 	@set -e; for file in benchmarks/bench_*.py; do \
 		echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
+
+reference: setup-dev ## write docs/reference anew from the code
+	@$(BIN)/python -m meshplane.cli.reference docs/reference
 
 lock: ## pin the dependencies anew; ARGS=--upgrade takes newer versions
 	@set -e; $(find_python); \

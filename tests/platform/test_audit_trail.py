@@ -1,6 +1,7 @@
 """The audit trail in its file: whoever changes it there with his own hands is found out."""
 
 import asyncio
+import hashlib
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -199,8 +200,6 @@ def test_trail__whose_tail_was_cut_holds_alone_but_not_against_its_anchor(
 def test_trail__with_any_other_bytes_in_place_of_a_record_is_broken(
     trail: Path, body: bytes
 ) -> None:
-    import hashlib
-
     digest = hashlib.sha256(body).hexdigest()
     with hands_on(trail) as connection:
         connection.execute(

@@ -155,7 +155,7 @@ def bearer(server: Server, user: str = "una@nowhere", *groups: str) -> str:
 def test_open_paths__answer_without_a_token(server: Server, path: str) -> None:
     status, headers, body = ask(server, path)
     assert (status, headers["content-type"].split(";")[0]) == (200, OPEN[path])
-    assert len(body) > 10
+    assert body
 
 
 def test_open_paths__every_other_path_of_the_api_wants_a_token(server: Server) -> None:

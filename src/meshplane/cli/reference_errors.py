@@ -12,6 +12,8 @@ from meshplane.kit import errors
 
 _CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 _MOST_MESSAGES = 3
+# What carries a code until a rule's place in the ruleset is known, and then becomes that kind.
+_CARRIERS = {"CannotEvaluate": "Invalid"}
 # How the sandbox names its errors: functions for four codes, and a table for all.
 _SHORT = {
     "refused": "SQL_REFUSED",
@@ -76,11 +78,12 @@ _KINDS = _all_kinds()
 
 
 def _collect(package: Path) -> dict[str, _Found]:
+    named: dict[str, str] = {}
     trees = {
         path.relative_to(package): ast.parse(path.read_text(encoding="utf-8"))
         for path in sorted(package.rglob("*.py"))
     }
-    bases = {name: name for name in _KINDS}
+    bases = {name: name for name in _KINDS} | _CARRIERS
     for tree in trees.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
@@ -88,8 +91,10 @@ def _collect(package: Path) -> dict[str, _Found]:
                     if (name := ast.unparse(base).rsplit(".", 1)[-1]) in bases:
                         bases.setdefault(node.name, bases[name])
     found: defaultdict[str, _Found] = defaultdict(_Found)
+    for tree in trees.values():
+        named |= {name: text for name, text in _constants(tree).items() if _CODE.fullmatch(text)}
     for path, tree in trees.items():
-        constants = _constants(tree)
+        constants = named | _constants(tree)
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             for code, kind, message in _errors(call, bases, constants, path):
                 found[code].kinds.add(kind)
@@ -137,7 +142,7 @@ def _text(node: ast.expr, constants: dict[str, str]) -> str | None:
         case ast.JoinedStr(values=values):
             parts = [part.value if isinstance(part, ast.Constant) else "…" for part in values]
             return "".join(str(part) for part in parts)
-        case ast.Name(id=name):
+        case ast.Name(id=name) | ast.Attribute(attr=name):
             return constants.get(name)
         case _:
             return None
@@ -145,6 +150,8 @@ def _text(node: ast.expr, constants: dict[str, str]) -> str | None:
 
 def _shown(messages: list[str]) -> str:
     shown = "<br>".join(" ".join(message.split()) for message in messages[:_MOST_MESSAGES])
+    if not shown:
+        return "says what was wrong, and where"
     more = len(messages) - _MOST_MESSAGES
     return f"{shown}<br>and {more} more" if more > 0 else shown
 

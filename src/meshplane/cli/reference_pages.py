@@ -98,6 +98,7 @@ def _payloads() -> list[Any]:
             for kind in names.values()
             if isinstance(kind, type)
             and issubclass(kind, Payload)
+            and kind is not Payload
             and kind.__module__.endswith(f".{module.name}")
             # A payload that stands inside another one is no event.
             and kind.entity_field.endswith("_id")

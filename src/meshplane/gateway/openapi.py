@@ -6,14 +6,18 @@ run on Starlette's routes. It is loaded only for this, so that a server is ready
 
 import inspect
 import re
+import warnings
 from collections.abc import Sequence
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 from meshplane import __version__
 from meshplane.boundary.operation import ARROW_STREAM, NOT_IN_PATH, OperationRoute
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _IDEMPOTENCY_PARAMETER = {
@@ -51,8 +55,16 @@ class Problem(BaseModel):
 def document(routes: Sequence[OperationRoute]) -> dict[str, Any]:
     """The document of these operations."""
     from fastapi import FastAPI
+    from pydantic.warnings import UnsupportedFieldAttributeWarning
 
-    app = FastAPI(
+    with warnings.catch_warnings():
+        # FastAPI hands the aliases of a query's model to pydantic in a place where they do nothing.
+        warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)
+        return _document(FastAPI, routes)
+
+
+def _document(kind: "type[FastAPI]", routes: Sequence[OperationRoute]) -> dict[str, Any]:
+    app = kind(
         title="Meshplane", version=__version__, summary="The control plane of a data mesh."
     )
     for route in routes:

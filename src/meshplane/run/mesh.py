@@ -29,6 +29,7 @@ from meshplane.run.memberships import ServiceMemberships
 from meshplane.run.settings import Settings
 
 _SWEEP_SECONDS = 60.0
+_WARM_AFTER_SECONDS = 0.05
 PLATFORM_TABLES = (IDEMPOTENCY_KEYS, CURSORS, PARKED)
 
 
@@ -88,8 +89,15 @@ class Mesh:
     def _verifier(self) -> TokenVerifier:
         return TokenVerifier([self.issuer.trusted(may_name_services=True)], self._clock)
 
+    async def _warm_soon(self) -> None:
+        """Loads what the first requests need, once the port is open and answers.
+
+        A request that comes before it is loaded loads it, and takes so much longer.
+        """
+        await asyncio.sleep(_WARM_AFTER_SECONDS)
+        await asyncio.to_thread(self._warm)
+
     def _warm(self) -> None:
-        """Loads what the first requests need, while the port is open already."""
         self._verifier.warm()
         self._engine.warm()
 
@@ -99,13 +107,14 @@ class Mesh:
             await built.start()
         self._relay.start()
         sweep = asyncio.create_task(self._sweep(), name="sweep")
-        warming = asyncio.create_task(asyncio.to_thread(self._warm), name="warming")
+        warming = asyncio.create_task(self._warm_soon(), name="warming")
         self._ready = True
         try:
             yield
         finally:
             self._ready = False
             sweep.cancel()
+            warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
             await self._relay.stop()
             for built in reversed(self._built.values()):

@@ -48,10 +48,30 @@ def alive(pid: int) -> bool:
 
 async def until_gone(pids: set[int], seconds: float) -> set[int]:
     """Those that still live after so many seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and any(alive(pid) for pid in pids):
-        await asyncio.sleep(0.01)
+    for _ in range(int(seconds / 0.02)):
+        if not any(alive(pid) for pid in pids):
+            break
+        await asyncio.sleep(0.02)
     return {pid for pid in pids if alive(pid)}
+
+
+def opened(pid: int | str | None) -> int:
+    """How many descriptors a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def kernel_limits(pid: int) -> str:
+    return " ".join(Path(f"/proc/{pid}/limits").read_text().split())
+
+
+def environment(pid: int | None) -> set[bytes]:
+    """The names of a process's environment variables."""
+    raw = Path(f"/proc/{pid}/environ").read_bytes()
+    return {entry.split(b"=")[0] for entry in raw.split(b"\0") if entry}
+
+
+def threads(pid: int | None) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 async def warm(sandbox: Sandbox, count: int = 2) -> set[int]:
@@ -123,8 +143,8 @@ async def test_fork_server__killed_under_a_statement_runs_it_again(sandbox: Sand
 
 
 async def test_child__killed_under_a_statement_ends_only_that(sandbox: Sandbox) -> None:
-    task = asyncio.create_task(see(sandbox, NOTHING, STUCK))
-    await asyncio.sleep(0.3)
+    task = asyncio.create_task(see(sandbox, NOTHING, STUCK, Limits(timeout_seconds=5)))
+    await asyncio.sleep(0.5)
     for pid in children(sandbox.zygote_pid):
         os.kill(pid, signal.SIGKILL)
     assert (await task).code == "SQL_LIMIT"
@@ -156,12 +176,15 @@ async def main():
     await task
 asyncio.run(main())
 """
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
-        assert parent.stdout is not None
-        zygote = int(await asyncio.to_thread(parent.stdout.readline))
-        pids = children(zygote) | {zygote}
-        assert len(pids) >= 2
-        parent.kill()
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    zygote = int(await parent.stdout.readline())
+    pids = children(zygote) | {zygote}
+    assert len(pids) >= 2
+    parent.kill()
+    await parent.wait()
     assert await until_gone(pids, 2.0) == set()
 
 
@@ -169,21 +192,26 @@ asyncio.run(main())
 async def test_child__has_no_environment_and_cannot_write(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for pid in await warm(sandbox):
-        # A process that cannot be dumped belongs to root in /proc; root may still look.
-        limits = Path(f"/proc/{pid}/limits").read_text()
-        assert "Max file size             0                    0" in limits
-        assert "Max core file size        0                    0" in limits
-    assert sandbox.zygote_pid is not None
-    environment = Path(f"/proc/{sandbox.zygote_pid}/environ").read_bytes()
-    names = {entry.split(b"=")[0] for entry in environment.split(b"\0") if entry}
+    waiting = await warm(sandbox)
+    for _ in range(200):  # the first thing that a child does, and yet it takes a moment
+        if all("Max file size 0 0 bytes" in kernel_limits(pid) for pid in waiting):
+            break
+        await asyncio.sleep(0.02)
+    for pid in waiting:
+        assert "Max file size 0 0 bytes" in kernel_limits(pid)
+        assert "Max core file size 0 0 bytes" in kernel_limits(pid)
+    monkeypatch.setenv("CANARY", "1")
+    other = Sandbox()
+    await other.start()
+    names = environment(other.zygote_pid)
+    await other.stop()
     assert names == {b"TZ", b"ARROW_DEFAULT_MEMORY_POOL", b"JE_ARROW_MALLOC_CONF"}
 
 
 @LINUX
 async def test_fork_server__has_one_thread_when_it_forks(sandbox: Sandbox) -> None:
     await warm(sandbox)
-    assert len(list(Path(f"/proc/{sandbox.zygote_pid}/task").iterdir())) == 1
+    assert threads(sandbox.zygote_pid) == 1
 
 
 @LINUX
@@ -193,17 +221,14 @@ async def test_descriptors__none_is_left_by_statements(sandbox: Sandbox) -> None
         with pytest.raises(MeshplaneError):
             await sandbox.run(Statement("SELECT nope("), NOTHING.resolve(), KEY)
 
-    def opened(pid: int | str) -> int:
-        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
     await once()
     await warm(sandbox)
-    before = opened("self"), opened(sandbox.zygote_pid or 0)
+    before = opened("self"), opened(sandbox.zygote_pid)
     for _ in range(15):
         await once()
     await warm(sandbox)
     await asyncio.sleep(0.2)
-    after = opened("self"), opened(sandbox.zygote_pid or 0)
+    after = opened("self"), opened(sandbox.zygote_pid)
     assert max(a - b for a, b in zip(after, before, strict=True)) <= 1
     assert len(children(sandbox.zygote_pid)) <= 3
 

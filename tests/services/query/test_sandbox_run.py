@@ -72,7 +72,11 @@ def grants(tmp_path_factory: pytest.TempPathFactory) -> Grants:
         (False, -1, math.nan, "", 0, b"", 0, 0, Decimal("0.00"), [], None, []),
     ]
     orders = [(number, number % 3, number) for number in range(1000)]
-    tables = {"wide": (WIDE, wide_rows), "orders": (ORDERS, orders), "none": (ORDERS, [])}
+    tables: dict[str, tuple[dict[str, str], list[Any]]] = {
+        "wide": (WIDE, wide_rows),
+        "orders": (ORDERS, orders),
+        "none": (ORDERS, []),
+    }
     return Grants(
         {
             ("sales", name): whole("sales", name, write(folder / name, types, rows, files=2), types)

@@ -227,7 +227,8 @@ class SqliteStore:
 
     async def audit_lines(self) -> AsyncIterator[tuple[int, bytes, str]]:
         """See `Store.audit_lines`."""
-        position = -1
+        # From the very first key that can be: whoever slips a record in before the first is found.
+        position = -(2**63)
         while page := await self.audit_after(position, _AUDIT_PAGE):
             for line in page:
                 yield line

@@ -15,7 +15,7 @@ from meshplane.boundary.actor import Actor, service_actor
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import ARROW_STREAM, JSON
 from meshplane.kit.clock import from_text
-from meshplane.kit.errors import Invalid, Missing
+from meshplane.kit.errors import Invalid, LimitReached, Missing
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.assets.api import AssetsApi
 from meshplane.services.permissions.api import PermissionsApi
@@ -95,7 +95,9 @@ class Queries:
         statement = Statement(body.sql, None, "arrow", _MATERIALIZED_LIMITS)
         outcome = await self._governed(call, query_id, statement, access)
         if outcome.truncated:
-            raise Invalid("SQL_LIMIT", "The result has too many rows for a table.", field="sql")
+            raise LimitReached(
+                "SQL_LIMIT", "The result has too many rows for a table.", field="sql"
+            )
         columns = iceberg_types(outcome.columns)
         file = await asyncio.to_thread(_write_file, self._scratch, outcome.body)
         try:

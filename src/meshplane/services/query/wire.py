@@ -11,6 +11,8 @@ from meshplane.services.query.routes import routes
 from meshplane.services.query.sandbox import Sandbox
 from meshplane.services.query.service import Below, Queries
 
+_START_AFTER_SECONDS = 0.05
+
 NEEDS = ("assets", "tables", "projects", "permissions")
 
 
@@ -41,11 +43,17 @@ def build(ground: Ground, needs: Needs) -> Built[QueryApi]:
     )
     starting: list[asyncio.Task[None]] = []
 
+    async def start_soon() -> None:
+        # The engine loads once the port is open; a query that comes before it is up waits.
+        await asyncio.sleep(_START_AFTER_SECONDS)
+        await sandbox.start()
+
     async def start() -> None:
-        # The engine loads beside the first requests; a query that comes before it is up waits.
-        starting.append(asyncio.create_task(sandbox.start(), name="sandbox"))
+        starting.append(asyncio.create_task(start_soon(), name="sandbox"))
 
     async def stop() -> None:
+        for task in starting:
+            task.cancel()
         await asyncio.gather(*starting, return_exceptions=True)
         await sandbox.stop()
 
