@@ -69,6 +69,4 @@ def application(path: str) -> Starlette:
 
 
 if __name__ == "__main__":
-    uvicorn.run(
-        application(sys.argv[1]), port=int(sys.argv[2]), log_config=None, access_log=False
-    )
+    uvicorn.run(application(sys.argv[1]), port=int(sys.argv[2]), log_config=None, access_log=False)

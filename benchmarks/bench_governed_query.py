@@ -122,9 +122,7 @@ def main() -> None:
         for name, sql, scope, target in cases:
             raw, governed = asyncio.run(compare(plan, sql, scope))
             parts = {"raw seconds": raw, "governed seconds": governed, "rows": plan.total_rows}
-            ratios.append(
-                Ratio(f"governed ÷ raw, {name}", governed / raw, target, False, parts)
-            )
+            ratios.append(Ratio(f"governed ÷ raw, {name}", governed / raw, target, False, parts))
     publish("governed_query", ratios)
 
 

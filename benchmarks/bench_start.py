@@ -1,4 +1,4 @@
-"""Start to the first 200 from /ready, with the sample mesh in the home, beside a bare Starlette app.
+"""Start to the first 200 from /ready, with the sample mesh loaded, beside a bare Starlette app.
 
 Each is started several times in turn, on a warm disk; medians are compared. Then the memory at
 rest, of the server and of the processes that it keeps for queries, as proportional set size.

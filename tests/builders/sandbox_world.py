@@ -172,7 +172,7 @@ _SCOPE = Scope(
 )
 
 
-def _customers(secret: random.Random, hidden: int) -> list[tuple[Any, ...]]:
+def _customers(secret: random.Random, hidden: int, least: int) -> list[tuple[Any, ...]]:
     """Five rows that are visible, and the same in every world but for their masked cells, among
     others that are neither.
     """
@@ -188,11 +188,11 @@ def _customers(secret: random.Random, hidden: int) -> list[tuple[Any, ...]]:
         rows.append((number * 200, name, f"{name}@x.eu", ssn, *cells(salary, "EU", number)))
     for number in range(hidden):
         name = secret.choice(["Zed", "not a number", "(", "%", "", "x" * 500, "12"])
-        salary = secret.randrange(2**31 - 1)
+        salary = secret.randrange(2**31 - 1) * (1 if least > 0 else -1)
         ssn = f"1{secret.randrange(10**9)}"
         rows.append(
             (
-                1000 + secret.randrange(10**6),
+                least + secret.randrange(10**6),
                 f"{name}{number % 7}",
                 f"{number}@z",
                 ssn,
@@ -218,7 +218,7 @@ def build_world(folder: Path, seed: int) -> World:
     """The world of the attack list. Two seeds agree in what alice may see and in nothing else."""
     secret = random.Random(seed)
     hidden = secret.randrange(2_000, 4_000)
-    customers = _customers(secret, hidden)
+    customers = _customers(secret, hidden, least=-(10**6) if seed % 2 else 1000)
     lake = folder / "lake" / f"{secret.randrange(10**12):x}"
     files = write(lake / "customers", CUSTOMERS, customers)
     orders = [(number, number % 5 * 200, number * 3) for number in range(40)]

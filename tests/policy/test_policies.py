@@ -21,7 +21,7 @@ RESOURCES = {
     "Table": Resource("Table", "tbl-1", "dzd-1", "proj-1"),
     "Asset": Resource("Asset", "asset-1", "dzd-1", "proj-1"),
     "Subscription": Resource(
-        "Subscription", "sub-req-1", "dzd-1", "proj-1", {"requestedBy": "somebody@else"}
+        "Subscription", "sub-req-1", "dzd-1", "proj-1", (("requestedBy", "somebody@else"),)
     ),
 }
 
@@ -223,7 +223,7 @@ def test_own_request__nobody_decides_it_whatever_roles_he_holds(
     held: frozenset[Membership], roles: frozenset[str], in_groups: frozenset[str]
 ) -> None:
     asker = Asker("User", "ada@here", in_groups, roles, held)
-    own = Resource("Subscription", "sub-req-1", "dzd-1", "proj-1", {"requestedBy": "ada@here"})
+    own = Resource("Subscription", "sub-req-1", "dzd-1", "proj-1", (("requestedBy", "ada@here"),))
     assert not allows(asker, "approveSubscription", own)
     assert not allows(asker, "rejectSubscription", own)
 

@@ -201,9 +201,8 @@ BAD_FILTERS = (
     "getenv('HOME') = 'x'",
     "level > 1)",
     "level > 1) OR (true",
-    "1 = 1 --",
     "rowid = 1",
-    "(" * 400 + "level > 1" + ")" * 400,
+    "NOT (" * 700 + "level > 1" + ")" * 700,
     "level > 1\0",
 )
 
@@ -212,8 +211,6 @@ BAD_FILTERS = (
 def test_row_filters__that_are_not_one_condition(mesh: SmallMesh, operation: str) -> None:
     request = request_for(mesh, operation, "filter")
     for text in BAD_FILTERS:
-        if text == "1 = 1 --":
-            continue  # a comment at the end of a condition is harmless: it is written back without
         request.json["rowFilter"] = text
         told = refused(mesh, request, operation)
         assert (told["status"], fields(told)) == (400, ["rowFilter"]), text

@@ -76,7 +76,9 @@ def diagnose(raw: bytes) -> MeshplaneError:
         )
     except ValueError:
         # Python refuses integers of more than 4,300 digits.
-        return Invalid("JSON_MALFORMED", "The body holds a number that is too long.", field="(body)")
+        return Invalid(
+            "JSON_MALFORMED", "The body holds a number that is too long.", field="(body)"
+        )
     for path, part in _walk(value, ""):
         if isinstance(part, str) and any("\ud800" <= letter <= "\udfff" for letter in part):
             return Invalid(

@@ -40,9 +40,7 @@ class Boundary:
 
     def open(self, operation: str, actor: Actor) -> Call:
         """A call with a fresh unit of work."""
-        return Call(
-            operation, actor, self._store.begin(), self.clock, self._new_id, self._judge
-        )
+        return Call(operation, actor, self._store.begin(), self.clock, self._new_id, self._judge)
 
     async def read(self, operation: str, actor: Actor, work: Work[T]) -> T:
         """Runs a use case that changes nothing. A refusal is kept in the audit trail."""
@@ -78,6 +76,10 @@ class Boundary:
                 if isinstance(error, BaseMoved) and attempt < _MOST_ATTEMPTS:
                     continue
                 await self._record_failure(call, error)
+                raise
+            except Exception:
+                # A mistake of ours is answered as INTERNAL, and leaves its trace here as well.
+                await self._record_failure(call, MeshplaneError("INTERNAL", "An unforeseen error."))
                 raise
             else:
                 return result
@@ -135,6 +137,9 @@ class Boundary:
 
     async def _record_failure(self, call: Call, error: MeshplaneError) -> None:
         """A record of its own: the unit of work that failed is gone with all that it held."""
+        if error.code == "STORE_UNAVAILABLE":
+            # What could not be written cannot be recorded either: trying again doubles the wait.
+            return
         outcome = "refused" if call.denied or isinstance(error, Refused) else "failed"
         work = self._store.begin()
         work.record(_audit_record(call, outcome, error.code))

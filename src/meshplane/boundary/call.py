@@ -30,7 +30,7 @@ class Judge:
     Args:
         engine: decides.
         memberships: looked up for each decision, never remembered.
-        mesh_roles: the group that holds each role in the mesh, as `{"mesh-admins": "administrator"}`.
+        mesh_roles: the role in the mesh that each group gives: `{"mesh-admins": "administrator"}`.
     """
 
     engine: Engine
@@ -120,4 +120,3 @@ class Call:
     def note(self, **detail: Any) -> None:
         """Adds to what the audit record says; never values from data, never secrets."""
         self.detail.update(detail)
-

@@ -107,6 +107,7 @@ class Operations:
         method: str,
         path: str,
         operation_id: str,
+        *,
         status: int = 200,
         settle: Callable[..., Awaitable[BaseModel]] | None = None,
         answers: dict[str, type[BaseModel] | None] | None = None,

@@ -102,7 +102,10 @@ def _calling(
     async def call(_self: object, actor: Actor, *positional: Any, **named: Any) -> Any:
         given = {**dict(zip(names, positional, strict=False)), **named}
         body = orjson.dumps(
-            {key: method.arguments[key].dump_python(value, mode="json") for key, value in given.items()}
+            {
+                key: method.arguments[key].dump_python(value, mode="json")
+                for key, value in given.items()
+            }
         )
         return method.result.validate_json(await caller.call(service, name, actor, body))
 

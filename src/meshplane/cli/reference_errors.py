@@ -38,9 +38,7 @@ def errors_page() -> str:
     rows = []
     for code in sorted(found):
         entry = found[code]
-        statuses = sorted(
-            {int(problems.status_of(_KINDS[kind](code, ""))) for kind in entry.kinds}
-        )
+        statuses = sorted({int(problems.status_of(_KINDS[kind](code, ""))) for kind in entry.kinds})
         rows.append(
             (
                 f"`{code}`",

@@ -34,7 +34,9 @@ def settings_page() -> str:
         shown = "" if default in (None, (), {}) else f"`{default}`"
         limits = ", ".join(_limit(each) for each in field.metadata if _limit(each))
         kind = _type_name(field.annotation) + (f", {limits}" if limits else "")
-        rows.append((f"`{name}`", f"`MESHPLANE_{name.upper()}`", shown, kind, field.description or ""))
+        rows.append(
+            (f"`{name}`", f"`MESHPLANE_{name.upper()}`", shown, kind, field.description or "")
+        )
     return (
         HEAD
         + "# Settings\n\n"

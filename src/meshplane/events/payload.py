@@ -14,7 +14,9 @@ class Payload(BaseModel):
     `source` is EventBridge's source; `entity_field` names the field that says what it happened to.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, defer_build=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, defer_build=True
+    )
 
     source: ClassVar[str]
     entity_field: ClassVar[str]

@@ -77,9 +77,7 @@ class Relay:
             for lane in self._lanes:
                 await lane.retry_due()
             if not page:
-                await self._store.wait_for_events(
-                    self._types, position, self._patience_seconds()
-                )
+                await self._store.wait_for_events(self._types, position, self._patience_seconds())
 
     async def _hand_over_to_all(self, page: Sequence[StoredEvent], reached: int) -> None:
         # All are waited for before an error goes on: no lane may still be at work when it reloads.

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made by FastAPI from the declared operations when it is first asked for.
+"""The OpenAPI 3.1 document, made by FastAPI from the declared operations when it is asked for.
 
 FastAPI turns signatures and pydantic models into the document, and does nothing else here: requests
 run on Starlette's routes. It is loaded only for this, so that a server is ready sooner.
@@ -64,9 +64,7 @@ def document(routes: Sequence[OperationRoute]) -> dict[str, Any]:
 
 
 def _document(kind: "type[FastAPI]", routes: Sequence[OperationRoute]) -> dict[str, Any]:
-    app = kind(
-        title="Meshplane", version=__version__, summary="The control plane of a data mesh."
-    )
+    app = kind(title="Meshplane", version=__version__, summary="The control plane of a data mesh.")
     for route in routes:
         operation = route.operation
         status, answers = _answers(route)

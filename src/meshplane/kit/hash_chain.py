@@ -29,7 +29,7 @@ def link(record: dict[str, Any], sequence: int, previous_hash: str) -> tuple[byt
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What checking a chain found: `first_broken` is the sequence number of the first bad record."""
+    """What checking a chain found; `first_broken` is the number of the first bad record."""
 
     valid: bool
     records: int

@@ -52,40 +52,22 @@ class Engine:
 
     def decide(self, asker: Asker, action: str, resource: Resource) -> Decision:
         """Whether the asker may take the action on the resource."""
-        return self._decide(
-            asker,
-            action,
-            resource.kind,
-            resource.id,
-            resource.domain_id,
-            resource.project_id,
-            tuple(sorted(resource.attributes.items())),
-        )
+        return self._decide(asker, action, resource)
 
     @cached_property
     def _sliced(self) -> "tuple[dict[str, _Slice], _Slice]":
         return _slice_by_action(self._texts)
 
-    def _evaluate(
-        self,
-        asker: Asker,
-        action: str,
-        kind: str,
-        resource_id: str,
-        domain_id: str | None,
-        project_id: str | None,
-        attributes: tuple[tuple[str, str], ...],
-    ) -> Decision:
+    def _evaluate(self, asker: Asker, action: str, resource: Resource) -> Decision:
         import cedarpy
 
         slices, always = self._sliced
         policies = slices.get(action, always)
-        resource = Resource(kind, resource_id, domain_id, project_id, dict(attributes))
         result = cedarpy.is_authorized(
             {
                 "principal": {"type": asker.kind, "id": asker.id},
                 "action": {"type": "Action", "id": action},
-                "resource": {"type": kind, "id": resource_id},
+                "resource": {"type": resource.kind, "id": resource.id},
                 "context": {},
             },
             policies.handle,
@@ -158,7 +140,7 @@ def _resource_entities(resource: Resource) -> list[dict[str, Any]]:
     """The resource with its domain and project, whose attributes name the roles in them."""
     attributes: dict[str, Any] = {
         name: _reference("User", value) if name in _PEOPLE else value
-        for name, value in resource.attributes.items()
+        for name, value in resource.attributes
     }
     entities = []
     for kind, key, roles in (

@@ -1,7 +1,6 @@
 """What a decision is about: who asks, and the resource that he asks for."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +46,14 @@ class Resource:
         id: its id.
         domain_id: the domain it lies in, if any.
         project_id: the project it lies in, if any.
-        attributes: text attributes that policies read, such as `requestedBy`.
+        attributes: (name, text) of attributes that policies read, such as `requestedBy`.
     """
 
     kind: str
     id: str
     domain_id: str | None = None
     project_id: str | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 MESH = Resource("Mesh", "mesh")

@@ -63,7 +63,7 @@ class HttpCaller:
             **{service.name: f"http://127.0.0.1:{service.port}" for service in SERVICES},
             **links,
         }
-        self._client: "httpx.AsyncClient | None" = None
+        self._client: httpx.AsyncClient | None = None
 
     async def call(self, service: str, method: str, actor: Actor, body: bytes) -> bytes:
         """See `Caller.call`.

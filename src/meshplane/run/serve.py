@@ -93,7 +93,8 @@ async def _serve(
         )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
+    # uvicorn tells of its start by this attribute alone.
+    while not server.started and not serving.done():  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     if server.started:
         sys.stdout.write(f"ready {base_url}\n")

@@ -1,9 +1,11 @@
 """Settings: `MESHPLANE_*` variables, or one TOML file named by `MESHPLANE_CONFIG`."""
 
 import os
+import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -11,10 +13,12 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from meshplane.kit.errors import FieldProblem, Invalid
+from meshplane.run.catalogue import SERVICES
 
 
 class Settings(BaseSettings):
@@ -37,9 +41,15 @@ class Settings(BaseSettings):
     issuer_url: str | None = Field(
         None, description="The `iss` of the embedded issuer's tokens; where it answers by default."
     )
-    audience: str = Field("meshplane", description="The `aud` that tokens must carry.")
-    admin_group: str = Field("mesh-admins", description="The group of the administrators.")
-    auditor_group: str = Field("mesh-auditors", description="The group of the auditors.")
+    audience: str = Field(
+        "meshplane", min_length=1, description="The `aud` that tokens must carry."
+    )
+    admin_group: str = Field(
+        "mesh-admins", min_length=1, description="The group of the administrators."
+    )
+    auditor_group: str = Field(
+        "mesh-auditors", min_length=1, description="The group of the auditors."
+    )
     log_level: str = Field("warning", pattern="^(debug|info|warning|error)$")
     query_workers: int = Field(2, ge=1, le=32, description="Warm processes that wait for queries.")
     query_memory_mib: int = Field(1024, ge=64, description="Memory that one query may use.")
@@ -54,9 +64,33 @@ class Settings(BaseSettings):
     @field_validator("host")
     @classmethod
     def _is_loopback(cls, value: str) -> str:
-        if value == "localhost" or ip_address(value).is_loopback:
-            return value
-        raise ValueError("must be a loopback address: the embedded issuer answers on no other")
+        if not _is_loopback(value):
+            raise ValueError("must be a loopback address: the embedded issuer answers on no other")
+        return value
+
+    @field_validator("links")
+    @classmethod
+    def _lead_to_services(cls, value: dict[str, str]) -> dict[str, str]:
+        known = [service.name for service in SERVICES]
+        for name, url in value.items():
+            if name not in known:
+                raise ValueError(f"there is no service {name}; there are {', '.join(known)}")
+            # The tokens that go there speak for anybody, so they never cross a network in clear.
+            if not _is_address(url) or not (
+                url.startswith("https:") or _is_loopback(urlsplit(url).hostname or "")
+            ):
+                raise ValueError(
+                    f"{name} must be an https address, or an http one of this machine: "
+                    "http://127.0.0.1:8001"
+                )
+        return {name: url.rstrip("/") for name, url in value.items()}
+
+    @field_validator("issuer_url")
+    @classmethod
+    def _names_an_issuer(cls, value: str | None) -> str | None:
+        if value is not None and (not _is_address(value) or value.endswith("/")):
+            raise ValueError("must be an http or https address without a slash at its end")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -64,13 +98,51 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes it
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What is given in code wins over variables, and these over the file."""
         file = os.environ.get("MESHPLANE_CONFIG")
-        toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
+        toml = (_file_source(settings_cls, Path(file)),) if file else ()
         return (init_settings, env_settings, *toml)
+
+
+def _file_source(settings_cls: type[BaseSettings], path: Path) -> TomlConfigSettingsSource:
+    """What the file of settings says; one that is named and cannot be read is an error."""
+    try:
+        tomllib.loads(path.read_text(encoding="utf-8"))
+        return TomlConfigSettingsSource(settings_cls, path)
+    except OSError as error:
+        trouble = f"cannot be read ({error.strerror})"
+    except UnicodeDecodeError:
+        trouble = "is not UTF-8 text"
+    except tomllib.TOMLDecodeError as error:
+        trouble = f"is not TOML: {error}"
+    raise Invalid(
+        "SETTING_INVALID", f"MESHPLANE_CONFIG: the file {path} {trouble}.", field="MESHPLANE_CONFIG"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name, which may lead anywhere
+        return False
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+            and parts.username is None
+            and not (parts.query or parts.fragment)
+            and url.isprintable()
+        )
+    except ValueError:  # a port that is none, or half of an IPv6 address
+        return False
 
 
 def read_settings(**given: Any) -> Settings:
@@ -89,9 +161,20 @@ def read_settings(**given: Any) -> Settings:
         )
     try:
         return Settings(**named)
+    except SettingsError as error:
+        # Raised for a variable that should hold JSON; the links are the only such setting.
+        raise Invalid(
+            "SETTING_INVALID",
+            "Setting links: MESHPLANE_LINKS must hold a JSON object. Use one variable for each "
+            "service: MESHPLANE_LINKS__projects=http://127.0.0.1:8001",
+            field="links",
+        ) from error
     except ValidationError as error:
         problems = [
-            FieldProblem(".".join(str(part) for part in problem["loc"]), problem["msg"])
+            FieldProblem(
+                ".".join(str(part) for part in problem["loc"]),
+                problem["msg"].removeprefix("Value error, "),
+            )
             for problem in error.errors(include_input=False, include_context=False)
         ]
         first = problems[0]
@@ -111,7 +194,7 @@ def _unknown_variables() -> list[str]:
     return sorted(
         name
         for name in os.environ
-        if name.startswith("MESHPLANE_")
+        if name.upper().startswith("MESHPLANE_")
         and name.upper() not in known
-        and not name.startswith("MESHPLANE_LINKS__")
+        and not name.upper().startswith("MESHPLANE_LINKS__")
     )

@@ -276,6 +276,37 @@ def test_secure_view__a_plain_view_would_not_do(folder: Path) -> None:
     assert leaks > 0
 
 
+FOLDED = "SELECT count(*) FROM s.t WHERE 10 // (id - 2) IS NOT NULL OR id <= 500"
+
+
+def folds(connection: Connection, folder: Path, rows: list[tuple[int, str, str]]) -> str:
+    """How the statement ends over a secure view of the visible among these rows."""
+    [path] = write(folder, TYPES, rows)
+    relation = Relation("s", "t", (path,), columns_of(TYPES), (SCOPE,))
+    create_view(connection, relation, "key")
+    try:
+        return str(connection.execute(FOLDED).fetchall())
+    except duckdb.Error as error:
+        return type(error).__name__
+
+
+def test_statistics__of_hidden_rows_decide_nothing(tmp_path: Path) -> None:
+    few = folds(open_engine(), tmp_path / "few", VISIBLE)
+    many = folds(open_engine(), tmp_path / "many", [*VISIBLE, *HIDDEN])
+    assert few == many == "InvalidInputException"
+
+
+def test_statistics__would_tell_of_hidden_rows_if_the_engine_went_by_them(tmp_path: Path) -> None:
+    def engine() -> Connection:
+        connection = open_engine()
+        connection.execute("RESET disabled_optimizers")
+        return connection
+
+    few = folds(engine(), tmp_path / "few", VISIBLE)
+    many = folds(engine(), tmp_path / "many", [*VISIBLE, *HIDDEN])
+    assert few != many
+
+
 @pytest.fixture(scope="module")
 async def sandbox(anyio_backend: str) -> AsyncIterator[Sandbox]:
     sandbox = Sandbox(pool_size=3)

@@ -52,7 +52,10 @@ class Maker:
             f"id IN (SELECT customer_id FROM orders WHERE amount > {self._random.randrange(100)})",
             "EXISTS (FROM orders o WHERE o.customer_id = c.id)",
             f"salary > (SELECT avg(salary) FROM customers WHERE {number} > 3)",
-            f"{self._pick(*FAILING)} IS NOT NULL" if self._random.random() < 0.2 else "id >= 0",
+            # Whether the left side runs at all must not hang on what the right side's hidden rows are.
+            f"({self._pick(*FAILING)} IS NOT NULL OR {number} >= {self._random.randrange(9)})"
+            if self._random.random() < 0.5
+            else "id >= 0",
         )
 
     def statement(self) -> str:
@@ -120,6 +123,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, World]:
 def engine_of(world: World) -> duckdb.DuckDBPyConnection:
     """A plain engine over the copies: no gate, no views of policy, no process."""
     connection = duckdb.connect()
+    connection.execute("SET disabled_optimizers = 'statistics_propagation'")
     for (_, name), relation in world.copied.relations.items():
         connection.execute(f"CREATE TABLE {name} AS FROM read_parquet({list(relation.files)})")
     return connection

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from meshplane.boundary.actor import Actor
+from meshplane.kit.errors import Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,7 @@ class AssetsApi(Protocol):
         """The asset with that id."""
         ...
 
-    async def named(
-        self, actor: Actor, name: str, domain_name: str | None
-    ) -> list[AssetSummary]:
+    async def named(self, actor: Actor, name: str, domain_name: str | None) -> list[AssetSummary]:
         """The assets of that name: of one domain, or of all."""
         ...
 
@@ -55,3 +54,8 @@ class AssetsApi(Protocol):
     async def search(self, actor: Actor, words: str, limit: int) -> list[AssetSummary]:
         """Assets whose name, description or columns hold the words, best first."""
         ...
+
+
+def no_such_asset() -> Missing:
+    """The error for an id that no asset has, the same wherever one is named."""
+    return Missing("ASSET_NOT_FOUND", "There is no asset with this id.", field="assetId")

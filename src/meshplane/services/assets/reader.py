@@ -17,14 +17,14 @@ class AssetsReader:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def find(self, actor: Actor, asset_id: str) -> AssetSummary | None:  # noqa: ARG002 - of the api
+    async def find(self, actor: Actor, asset_id: str) -> AssetSummary | None:
         """See `AssetsApi.find`."""
         row = await self._store.begin().get(ASSETS, asset_id)
         return records.summary(row.item) if row else None
 
     async def named(
         self,
-        actor: Actor,  # noqa: ARG002 - of the api
+        actor: Actor,
         name: str,
         domain_name: str | None,
     ) -> list[AssetSummary]:
@@ -40,7 +40,7 @@ class AssetsReader:
 
     async def of_tables(
         self,
-        actor: Actor,  # noqa: ARG002 - of the api
+        actor: Actor,
         table_ids: Sequence[str],
     ) -> list[AssetSummary]:
         """See `AssetsApi.of_tables`."""
@@ -50,7 +50,7 @@ class AssetsReader:
 
     async def search(
         self,
-        actor: Actor,  # noqa: ARG002 - of the api
+        actor: Actor,
         words: str,
         limit: int,
     ) -> list[AssetSummary]:

@@ -18,9 +18,7 @@ class NewAsset(ApiModel):
     name: SqlName
     description: Text
     classification: Classification
-    column_classifications: dict[str, Classification] = Field(
-        default_factory=dict, max_length=2000
-    )
+    column_classifications: dict[str, Classification] = Field(default_factory=dict, max_length=2000)
     contract: ContractText
     owner: PrincipalName | None = None
 

@@ -13,10 +13,11 @@ from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.assets import records
+from meshplane.services.assets.api import no_such_asset
 from meshplane.services.assets.contract import Contract, column_problems, parse_contract
 from meshplane.services.assets.schemas import AssetChange, AssetQuery, AssetView, NewAsset
 from meshplane.services.assets.store import ALL, ASSET_NAMES, ASSET_TABLES, ASSETS
-from meshplane.services.projects.api import ProjectsApi, ProjectSummary
+from meshplane.services.projects.api import ProjectsApi, ProjectSummary, no_such_project
 from meshplane.services.tables.api import TablesApi, TableSummary
 
 _ORDER = ("public", "internal", "confidential", "restricted")
@@ -43,9 +44,7 @@ class Assets:
         """
         project = await self._projects.find(call.actor, body.project_id)
         if project is None:
-            raise Missing(
-                "PROJECT_NOT_FOUND", "There is no project with this id.", field="projectId"
-            )
+            raise no_such_project()
         await call.allow(
             Resource("Project", body.project_id, project.domain_id, project.project_id)
         )
@@ -110,7 +109,7 @@ def _resource(row: Row) -> Resource:
 async def _existing(call: Call, asset_id: str) -> Row:
     row = await call.work.get(ASSETS, asset_id)
     if row is None:
-        raise Missing("ASSET_NOT_FOUND", "There is no asset with this id.", field="assetId")
+        raise no_such_asset()
     return row
 
 
@@ -193,7 +192,9 @@ def _put_new(call: Call, item: dict[str, Any], table: TableSummary) -> None:
         {"domainName": item["domainName"], "name": item["name"], "assetId": asset_id},
         expected=ABSENT,
         otherwise=Conflict(
-            "NAME_TAKEN", "An asset of this name exists in the domain: choose another.", field="name"
+            "NAME_TAKEN",
+            "An asset of this name exists in the domain: choose another.",
+            field="name",
         ),
     )
     call.work.put(

@@ -11,7 +11,9 @@ ASSETS = Table(
     indexes=(Index("byName", "listing", "name"), Index("byProject", "projectId", "name")),
     search=("name", "description", "columnNames", "columnDescriptions", "tags"),
 )
-ASSET_NAMES = Table("AssetNames", "domainName", "name", indexes=(Index("byName", "name", "domainName"),))
+ASSET_NAMES = Table(
+    "AssetNames", "domainName", "name", indexes=(Index("byName", "name", "domainName"),)
+)
 ASSET_TABLES = Table("AssetTables", "tableId")
 
 TABLES = (ASSETS, ASSET_NAMES, ASSET_TABLES)

@@ -49,7 +49,7 @@ class Anchors:
             return []
         lines = self._file.read_text(encoding="ascii", errors="replace").split("\n")[:-1]
         parts = [line.split(" ") for line in lines]
-        return [(int(p[0]), p[1]) for p in parts if len(p) == 2 and p[0].isdigit()]  # noqa: PLR2004
+        return [(int(p[0]), p[1]) for p in parts if len(p) == 2 and p[0].isdigit()]
 
     async def _run(self) -> None:
         while True:

@@ -7,7 +7,7 @@ from meshplane.services.audit.routes import routes
 NEEDS: tuple[str, ...] = ()
 
 
-def build(ground: Ground, needs: Needs) -> Built[None]:  # noqa: ARG001 - every wire has it
+def build(ground: Ground, needs: Needs) -> Built[None]:
     """The service on that ground."""
     anchors = Anchors(ground.store, ground.lake_folder.parent / "audit-anchors.log")
     return Built(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from meshplane.boundary.actor import Actor
+from meshplane.kit.errors import Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,8 @@ class DomainsApi(Protocol):
     async def roles(self, actor: Actor, domain_id: str, principals: Sequence[str]) -> list[str]:
         """The roles that these principals (`user:…`, `group:…`) hold in the domain."""
         ...
+
+
+def no_such_domain() -> Missing:
+    """The error for an id that no domain has, the same wherever one is named."""
+    return Missing("DOMAIN_NOT_FOUND", "There is no domain with this id.", field="domainId")

@@ -12,7 +12,7 @@ from meshplane.kit.errors import Conflict, FieldProblem, Invalid, Missing
 from meshplane.platform.store import ABSENT, Store
 from meshplane.platform.tables import Row
 from meshplane.policy.model import MESH, Resource
-from meshplane.services.domains.api import DomainSummary
+from meshplane.services.domains.api import DomainSummary, no_such_domain
 from meshplane.services.domains.schemas import (
     DomainChange,
     DomainMemberView,
@@ -46,9 +46,14 @@ class Domains:
             "createdAt": call.now,
             "listing": ALL,
         }
-        taken = Conflict("NAME_TAKEN", "A domain of this name exists: choose another.", field="name")
+        taken = Conflict(
+            "NAME_TAKEN", "A domain of this name exists: choose another.", field="name"
+        )
         call.work.put(
-            DOMAIN_NAMES, {"name": body.name, "domainId": domain_id}, expected=ABSENT, otherwise=taken
+            DOMAIN_NAMES,
+            {"name": body.name, "domainId": domain_id},
+            expected=ABSENT,
+            otherwise=taken,
         )
         call.work.put(DOMAINS, item, expected=ABSENT)
         for member in _distinct(body.members):
@@ -88,9 +93,7 @@ class Domains:
         call.work.put(DOMAINS, item, expected=version, otherwise=stale())
         return _view(Row(item, version + 1))
 
-    async def members(
-        self, call: Call, domain_id: str, query: PageQuery
-    ) -> Page[DomainMemberView]:
+    async def members(self, call: Call, domain_id: str, query: PageQuery) -> Page[DomainMemberView]:
         """Who holds which role."""
         await _existing(call, domain_id)
         await call.allow(Resource("Domain", domain_id, domain_id=domain_id))
@@ -133,7 +136,7 @@ class DomainsReader:
         # Nothing in a summary ever changes, so what was found once holds. Full, it begins anew.
         self._found: dict[str, DomainSummary] = {}
 
-    async def find(self, actor: Actor, domain_id: str) -> DomainSummary | None:  # noqa: ARG002 - of the api
+    async def find(self, actor: Actor, domain_id: str) -> DomainSummary | None:
         """See `DomainsApi.find`."""
         if domain_id in self._found:
             return self._found[domain_id]
@@ -148,7 +151,7 @@ class DomainsReader:
 
     async def roles(
         self,
-        actor: Actor,  # noqa: ARG002 - of the api
+        actor: Actor,
         domain_id: str,
         principals: Sequence[str],
     ) -> list[str]:
@@ -161,7 +164,7 @@ class DomainsReader:
 async def _existing(call: Call, domain_id: str) -> Row:
     row = await call.work.get(DOMAINS, domain_id)
     if row is None:
-        raise Missing("DOMAIN_NOT_FOUND", "There is no domain with this id.", field="domainId")
+        raise no_such_domain()
     return row
 
 

@@ -8,6 +8,6 @@ from meshplane.services.domains.service import Domains, DomainsReader
 NEEDS: tuple[str, ...] = ()
 
 
-def build(ground: Ground, needs: Needs) -> Built[DomainsApi]:  # noqa: ARG001 - every wire has it
+def build(ground: Ground, needs: Needs) -> Built[DomainsApi]:
     """The service on that ground."""
     return Built(routes(Domains(), ground.boundary), DomainsReader(ground.store))

@@ -6,6 +6,6 @@ from meshplane.services.events.routes import routes
 NEEDS: tuple[str, ...] = ()
 
 
-def build(ground: Ground, needs: Needs) -> Built[None]:  # noqa: ARG001 - every wire has it
+def build(ground: Ground, needs: Needs) -> Built[None]:
     """The service on that ground."""
     return Built(routes(ground.store, ground.boundary), None)

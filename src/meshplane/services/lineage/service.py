@@ -4,10 +4,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from meshplane.boundary.call import Call
-from meshplane.kit.errors import Missing
 from meshplane.platform.store import UnitOfWork
 from meshplane.policy.model import MESH, Resource
-from meshplane.services.assets.api import AssetsApi, AssetSummary
+from meshplane.services.assets.api import AssetsApi, AssetSummary, no_such_asset
 from meshplane.services.lineage.graph import Edge, LineageView, Node, upstream
 from meshplane.services.lineage.schemas import (
     AcceptedView,
@@ -52,7 +51,7 @@ class Lineage:
     async def of_asset(self, call: Call, asset_id: str, query: LineageQuery) -> AssetLineageView:
         """What an asset was made from, column by column."""
         asset = await self._assets.find(call.actor, asset_id)
-        missing = Missing("ASSET_NOT_FOUND", "There is no asset with this id.", field="assetId")
+        missing = no_such_asset()
         if asset is None:
             await call.allow(Resource("Asset", asset_id), hide=missing)
             raise missing

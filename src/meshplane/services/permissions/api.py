@@ -68,8 +68,6 @@ class PermissionsApi(Protocol):
         """Ends a grant; when this returns, no query that starts sees it. None is fine too."""
         ...
 
-    async def in_force(
-        self, actor: Actor, asset_id: str, principals: Sequence[str]
-    ) -> list[Grant]:
+    async def in_force(self, actor: Actor, asset_id: str, principals: Sequence[str]) -> list[Grant]:
         """The grants on an asset that these principals hold now."""
         ...

@@ -153,7 +153,7 @@ class PermissionsKeeper:
 
     async def in_force(
         self,
-        actor: Actor,  # noqa: ARG002 - of the api
+        actor: Actor,
         asset_id: str,
         principals: Sequence[str],
     ) -> list[Grant]:
@@ -197,9 +197,7 @@ def _effective_columns(grants: Sequence[Grant]) -> list[EffectiveColumn]:
         for column in grant.columns:
             if column.mask is not None and columns.get(column.name, _NONE).access != "plain":
                 mask = MaskView(kind=column.mask.kind, value=column.mask.value)
-                columns[column.name] = EffectiveColumn(
-                    name=column.name, access="masked", mask=mask
-                )
+                columns[column.name] = EffectiveColumn(name=column.name, access="masked", mask=mask)
             elif column.mask is None:
                 columns[column.name] = EffectiveColumn(name=column.name, access="plain")
     return [columns[name] for name in sorted(columns)]

@@ -5,7 +5,10 @@ from meshplane.platform.tables import Index, Table
 GRANTS = Table(
     "Grants",
     "grantId",
-    indexes=(Index("byAsset", "assetId", "principal"), Index("byPrincipal", "principal", "assetId")),
+    indexes=(
+        Index("byAsset", "assetId", "principal"),
+        Index("byPrincipal", "principal", "assetId"),
+    ),
 )
 
 ASSET_DOMAINS = Table("AssetDomains", "assetId")

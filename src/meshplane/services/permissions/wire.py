@@ -9,7 +9,7 @@ from meshplane.services.permissions.service import Permissions, PermissionsKeepe
 NEEDS: tuple[str, ...] = ()
 
 
-def build(ground: Ground, needs: Needs) -> Built[PermissionsApi]:  # noqa: ARG001 - every wire has it
+def build(ground: Ground, needs: Needs) -> Built[PermissionsApi]:
     """The service on that ground."""
     keeper = PermissionsKeeper(ground.boundary, ground.store)
     return Built(routes(Permissions(ground.clock), ground.boundary), keeper, CONSUMERS)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from meshplane.boundary.actor import Actor
+from meshplane.kit.errors import Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,8 @@ class ProjectsApi(Protocol):
     async def of_principals(self, actor: Actor, principals: Sequence[str]) -> list[str]:
         """Ids of the projects in which one of these principals holds any role."""
         ...
+
+
+def no_such_project() -> Missing:
+    """The error for an id that no project has, the same wherever one is named."""
+    return Missing("PROJECT_NOT_FOUND", "There is no project with this id.", field="projectId")

@@ -12,8 +12,8 @@ from meshplane.kit.errors import Conflict, FieldProblem, Invalid, Missing
 from meshplane.platform.store import ABSENT, Store
 from meshplane.platform.tables import Row
 from meshplane.policy.model import MESH, Resource
-from meshplane.services.domains.api import DomainsApi
-from meshplane.services.projects.api import ProjectSummary
+from meshplane.services.domains.api import DomainsApi, no_such_domain
+from meshplane.services.projects.api import ProjectSummary, no_such_project
 from meshplane.services.projects.schemas import (
     NewProject,
     NewProjectMember,
@@ -43,7 +43,7 @@ class Projects:
         """
         domain = await self._domains.find(call.actor, body.domain_id)
         if domain is None:
-            raise Missing("DOMAIN_NOT_FOUND", "There is no domain with this id.", field="domainId")
+            raise no_such_domain()
         await call.allow(Resource("Domain", domain.domain_id, domain_id=domain.domain_id))
         item = {
             "projectId": call.new_id("proj"),
@@ -127,7 +127,7 @@ class ProjectsReader:
         # Nothing in a summary ever changes, so what was found once holds. Full, it begins anew.
         self._found: dict[str, ProjectSummary] = {}
 
-    async def find(self, actor: Actor, project_id: str) -> ProjectSummary | None:  # noqa: ARG002 - of the api
+    async def find(self, actor: Actor, project_id: str) -> ProjectSummary | None:
         """See `ProjectsApi.find`."""
         if project_id in self._found:
             return self._found[project_id]
@@ -145,7 +145,7 @@ class ProjectsReader:
 
     async def roles(
         self,
-        actor: Actor,  # noqa: ARG002 - of the api
+        actor: Actor,
         project_id: str,
         principals: Sequence[str],
     ) -> list[str]:
@@ -156,7 +156,7 @@ class ProjectsReader:
 
     async def of_principals(
         self,
-        actor: Actor,  # noqa: ARG002 - of the api
+        actor: Actor,
         principals: Sequence[str],
     ) -> list[str]:
         """See `ProjectsApi.of_principals`."""
@@ -177,15 +177,13 @@ class ProjectsReader:
 
 def _resource(row: Row) -> Resource:
     project_id = row.item["projectId"]
-    return Resource(
-        "Project", project_id, domain_id=row.item["domainId"], project_id=project_id
-    )
+    return Resource("Project", project_id, domain_id=row.item["domainId"], project_id=project_id)
 
 
 async def _existing(call: Call, project_id: str) -> Row:
     row = await call.work.get(PROJECTS, project_id)
     if row is None:
-        raise Missing("PROJECT_NOT_FOUND", "There is no project with this id.", field="projectId")
+        raise no_such_project()
     return row
 
 
@@ -196,7 +194,9 @@ def _put_project(call: Call, item: dict[str, Any], members: Sequence[NewProjectM
         {"domainId": item["domainId"], "name": item["name"], "projectId": project_id},
         expected=ABSENT,
         otherwise=Conflict(
-            "NAME_TAKEN", "A project of this name exists in the domain: choose another.", field="name"
+            "NAME_TAKEN",
+            "A project of this name exists in the domain: choose another.",
+            field="name",
         ),
     )
     call.work.put(PROJECTS, item, expected=ABSENT)

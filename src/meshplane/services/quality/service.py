@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from pathlib import Path
 from typing import Any
 
 from meshplane.boundary.call import Call
@@ -12,7 +11,7 @@ from meshplane.kit.errors import Missing
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import Resource
-from meshplane.services.assets.api import AssetsApi, AssetSummary
+from meshplane.services.assets.api import AssetsApi, AssetSummary, no_such_asset
 from meshplane.services.quality.evaluation import evaluate_files
 from meshplane.services.quality.schemas import (
     NewRuleset,
@@ -23,7 +22,7 @@ from meshplane.services.quality.schemas import (
     RunView,
 )
 from meshplane.services.quality.store import RULESETS, RUNS
-from meshplane.services.tables.api import TablesApi
+from meshplane.services.tables.api import TablesApi, remove_residue
 
 
 class Quality:
@@ -73,8 +72,7 @@ class Quality:
                 evaluate_files, scan.files, scan.columns, ruleset, call.clock
             )
         finally:
-            for file in scan.residue:
-                Path(file).unlink(missing_ok=True)
+            await asyncio.to_thread(remove_residue, scan)
         passed = sum(rule.outcome == "PASS" for rule in result.rules)
         item = {
             "runId": call.new_id("dqrun"),
@@ -125,7 +123,7 @@ class Quality:
 
     async def _allowed(self, call: Call, asset_id: str) -> AssetSummary:
         asset = await self._assets.find(call.actor, asset_id)
-        missing = Missing("ASSET_NOT_FOUND", "There is no asset with this id.", field="assetId")
+        missing = no_such_asset()
         if asset is None:
             await call.allow(Resource("Asset", asset_id), hide=missing)
             raise missing

@@ -15,11 +15,11 @@ from meshplane.boundary.actor import Actor, service_actor
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import ARROW_STREAM, JSON
 from meshplane.kit.clock import from_text
-from meshplane.kit.errors import Invalid, LimitReached, Missing
+from meshplane.kit.errors import Invalid, LimitReached
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.assets.api import AssetsApi
 from meshplane.services.permissions.api import PermissionsApi
-from meshplane.services.projects.api import ProjectsApi
+from meshplane.services.projects.api import ProjectsApi, no_such_project
 from meshplane.services.query.access import Access
 from meshplane.services.query.api import FilterColumn
 from meshplane.services.query.column_types import iceberg_types
@@ -30,7 +30,7 @@ from meshplane.services.query.schemas import (
     NewQuery,
     ResultColumn,
 )
-from meshplane.services.tables.api import Origin, QueryResult, TablesApi
+from meshplane.services.tables.api import Origin, QueryResult, TablesApi, remove_residue
 
 _MATERIALIZED_LIMITS = Limits(
     timeout_seconds=300.0, memory_mib=2048, max_rows=50_000_000, max_bytes=256 * 1024 * 1024
@@ -138,9 +138,7 @@ class Queries:
             return
         project = await self._below.projects.find(call.actor, project_id)
         if project is None:
-            raise Missing(
-                "PROJECT_NOT_FOUND", "There is no project with this id.", field="projectId"
-            )
+            raise no_such_project()
         await call.allow(Resource("Project", project_id, project.domain_id, project_id))
 
     def _access(self, actor: Actor, project_id: str | None, as_of: str | None) -> Access:
@@ -166,8 +164,7 @@ class Queries:
             read = [opened.read for opened in access.opened]
             call.note(relations=[one.name for one in read], snapshots=[o.snapshot_id for o in read])
             for opened in access.opened:
-                for file in opened.scan.residue:
-                    Path(file).unlink(missing_ok=True)
+                await asyncio.to_thread(remove_residue, opened.scan)
         call.note(rows=outcome.row_count)
         return outcome
 

@@ -24,7 +24,7 @@ class _Checker:
 
     async def check_row_filter(
         self,
-        actor: Actor,  # noqa: ARG002 - of the api
+        actor: Actor,
         expression: str,
         columns: Sequence[FilterColumn],
     ) -> str:

@@ -46,7 +46,9 @@ class Fulfilment:
         row = await self._store.begin().get(SUBSCRIPTIONS, request_id)
         if row is None:
             raise Missing(
-                "SUBSCRIPTION_NOT_FOUND", "There is no subscription with this id.", field="requestId"
+                "SUBSCRIPTION_NOT_FOUND",
+                "There is no subscription with this id.",
+                field="requestId",
             )
         return view(row, self._clock)
 

@@ -10,9 +10,7 @@ def view(row: Row, clock: Clock) -> SubscriptionView:
     """A subscription for HTTP."""
     item = row.item
     ends = item["expiresAt"]
-    expired = (
-        item["status"] == "active" and ends is not None and clock.now() >= from_text(ends)
-    )
+    expired = item["status"] == "active" and ends is not None and clock.now() >= from_text(ends)
     return SubscriptionView(
         request_id=item["requestId"],
         asset_id=item["assetId"],

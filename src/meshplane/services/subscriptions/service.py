@@ -15,8 +15,8 @@ from meshplane.kit.errors import Conflict, Invalid, Missing, Refused
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import Resource
-from meshplane.services.assets.api import AssetsApi, AssetSummary
-from meshplane.services.projects.api import ProjectsApi
+from meshplane.services.assets.api import AssetsApi, AssetSummary, no_such_asset
+from meshplane.services.projects.api import ProjectsApi, no_such_project
 from meshplane.services.query.api import QueryApi
 from meshplane.services.subscriptions.records import view
 from meshplane.services.subscriptions.schemas import (
@@ -61,16 +61,16 @@ class Subscriptions:
         """
         project = await self._projects.find(call.actor, body.project_id)
         if project is None:
-            raise Missing(
-                "PROJECT_NOT_FOUND", "There is no project with this id.", field="projectId"
-            )
+            raise no_such_project()
         await call.allow(
             Resource("Project", project.project_id, project.domain_id, project.project_id)
         )
         asset = await self._asset(call, body.asset_id)
         if asset.project_id == project.project_id:
             raise Conflict(
-                "OWN_ASSET", "The project publishes this asset and reads it already.", field="assetId"
+                "OWN_ASSET",
+                "The project publishes this asset and reads it already.",
+                field="assetId",
             )
         demand_columns(body.columns or (), asset, "columns")
         row_filter = await checked_filter(
@@ -219,7 +219,7 @@ class Subscriptions:
     async def _asset(self, call: Call, asset_id: str) -> AssetSummary:
         asset = await self._assets.find(call.actor, asset_id)
         if asset is None:
-            raise Missing("ASSET_NOT_FOUND", "There is no asset with this id.", field="assetId")
+            raise no_such_asset()
         return asset
 
     async def _allowed(self, call: Call, request_id: str) -> Row:
@@ -240,7 +240,7 @@ class Subscriptions:
             request_id,
             item["domainId"],
             item["projectId"],
-            {"requestedBy": item["requestedBy"].removeprefix("user:")},
+            (("requestedBy", item["requestedBy"].removeprefix("user:")),),
         )
         try:
             await call.allow(resource, hide=missing, known_by="getSubscription")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from meshplane.boundary.actor import Actor
@@ -82,6 +83,12 @@ class QueryResult:
     from_table_ids: tuple[str, ...]
     origins: tuple[Origin, ...]
     once: str
+
+
+def remove_residue(scan: Scan) -> None:
+    """Removes the files that were made for a scan alone; blocks."""
+    for file in scan.residue:
+        Path(file).unlink(missing_ok=True)
 
 
 class TablesApi(Protocol):

@@ -17,9 +17,7 @@ from meshplane.services.tables.store import TABLES_TABLE
 class TablesKeeper:
     """Answers other services."""
 
-    def __init__(
-        self, tables: Tables, files: TableFiles, boundary: Boundary, store: Store
-    ) -> None:
+    def __init__(self, tables: Tables, files: TableFiles, boundary: Boundary, store: Store) -> None:
         self._tables = tables
         self._files = files
         self._boundary = boundary

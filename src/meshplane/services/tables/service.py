@@ -15,7 +15,7 @@ from meshplane.kit.errors import BaseMoved, Conflict, Missing
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import Resource
-from meshplane.services.projects.api import ProjectsApi, ProjectSummary
+from meshplane.services.projects.api import ProjectsApi, ProjectSummary, no_such_project
 from meshplane.services.tables import records
 from meshplane.services.tables.api import QueryResult
 from meshplane.services.tables.ports import ColumnSpec, PartitionBy, StagedCommit, TableFiles
@@ -121,9 +121,7 @@ class Tables:
             call, table_id, "delete", lambda at: self._files.delete(at, body.where)
         )
 
-    async def snapshots(
-        self, call: Call, table_id: str, query: PageQuery
-    ) -> Page[SnapshotView]:
+    async def snapshots(self, call: Call, table_id: str, query: PageQuery) -> Page[SnapshotView]:
         """The versions of a table, oldest first."""
         row = await self._allowed(call, table_id)
         found = await asyncio.to_thread(self._files.snapshots, row.item["metadataLocation"])
@@ -192,9 +190,7 @@ class Tables:
     async def _project(self, call: Call, project_id: str) -> ProjectSummary:
         project = await self._projects.find(call.actor, project_id)
         if project is None:
-            raise Missing(
-                "PROJECT_NOT_FOUND", "There is no project with this id.", field="projectId"
-            )
+            raise no_such_project()
         return project
 
     async def _demand_free_name(self, call: Call, project_id: str, name: str) -> None:

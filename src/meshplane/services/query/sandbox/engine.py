@@ -39,6 +39,9 @@ def open_engine() -> Connection:
     """A fresh engine in memory, with a session that does not depend on this machine."""
     connection = duckdb.connect(":memory:", config=_SETTINGS)
     connection.execute("SET TimeZone = 'UTC'")
+    # The engine folds conditions by the least and greatest value of a column, hidden rows included,
+    # and does so through a secure view: `fails(x) OR id <= 500` failed or not by hidden ids alone.
+    connection.execute("SET disabled_optimizers = 'statistics_propagation'")
     # A footer is read once for checking, binding and running; the process does not live to see it
     # grow old.
     connection.execute("SET parquet_metadata_cache = true")
