@@ -10,7 +10,7 @@ import pytest
 
 from meshplane.boundary.call import Call
 from meshplane.boundary.idempotency import IDEMPOTENCY_KEYS, KEPT_SECONDS
-from meshplane.kit.errors import BaseMoved, Stale, Unavailable
+from meshplane.kit.errors import BaseMoved, Stale, Unauthenticated, Unavailable
 from meshplane.policy.model import MESH
 from tests.builders.counter_app import ADA, COUNTERS, EVE, CounterApp
 
@@ -188,8 +188,6 @@ async def test_store_that_cannot_write__is_not_asked_a_second_time(app: CounterA
 
 
 async def test_stranger__is_recorded(app: CounterApp) -> None:
-    from meshplane.kit.errors import Unauthenticated
-
     await app.boundary.record_stranger(Unauthenticated("TOKEN_MISSING", "x"), "t", "/" * 500)
     (record,) = await app.audit()
     assert (record["actor"], record["outcome"], record["code"]) == (

@@ -89,7 +89,7 @@ def operations_on(boundary: Boundary, before_commit: Callable[[Call], Any]) -> O
     """The operations; `before_commit` is called with each call that is about to write."""
     operations = Operations(boundary)
 
-    @operations.write("POST", "/counters", "createCounter", 201)
+    @operations.write("POST", "/counters", "createCounter", status=201)
     async def create_counter(call: Call, body: NewCounter) -> CounterView:
         await call.allow(MESH)
         item = {"name": body.name, "value": body.start, "id": call.new_id("cnt")}

@@ -34,7 +34,7 @@ def server() -> Iterator[Server]:
     with running_server() as running:
         load(
             running.url,
-            lambda user, groups: running.token(user, groups),
+            running.token,
             running.home,
             None,
             Console(quiet=True),

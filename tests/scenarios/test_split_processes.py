@@ -7,7 +7,10 @@ file of settings for two of them, in variables for the third.
 import inspect
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,11 @@ import httpx
 import pytest
 
 from meshplane.client import Api, connect
+from meshplane.gateway.issuer import EmbeddedIssuer
 from meshplane.kit.clock import SystemClock
 from meshplane.run.catalogue import SERVICES
+from meshplane.run.links import issuer
+from meshplane.run.settings import read_settings
 from meshplane.sample.journey import Journey, Outcome, Story
 from meshplane.sample.loader import KEY_PREFIX
 from meshplane.sample.nycflights import ROWS, NycFlights, default_archive
@@ -24,7 +30,6 @@ from meshplane.sample.people import ADMIN, FLIGHT_VIEWER, RESEARCH_ANALYST
 from meshplane.sample.progress import FileProgressStore
 from meshplane.sample.stage import Step
 from tests.builders.mesh_check import complaints
-from tests.builders.minter import Minter
 from tests.builders.mortal_server import MortalServer, free_port
 from tests.builders.prefix_router import routed
 
@@ -50,7 +55,6 @@ class Split:
     Attributes:
         servers: the process of each part.
         url_of: where each service answers.
-        minter: makes tokens of people.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,13 +78,20 @@ class Split:
             )
             for part, services in PARTS.items()
         }
-        self.minter = Minter(self.home)
+
+    def mint(self, user: str, groups: tuple[str, ...]) -> str:
+        """A token that every one of the three takes."""
+        return self._issuer.mint(user, groups)
+
+    @cached_property
+    def _issuer(self) -> EmbeddedIssuer:
+        return issuer(read_settings(home=self.home))
 
     def ask(
         self, service: str, path: str, body: Any = None, *, person: Any = ADMIN, url: str = ""
     ) -> httpx.Response:
         """The answer of the process that has the service; a GET, or a POST of the body."""
-        token = self.minter.mint(person.user, person.groups) if person is not None else None
+        token = self.mint(person.user, person.groups) if person is not None else None
         return httpx.request(
             "GET" if body is None else "POST",
             f"{url or self.url_of[service]}{path}",
@@ -123,7 +134,7 @@ def story(split: Split) -> Story:
     with routed(targets) as url, connect(url) as client:
         journey = Journey(
             lambda token: Api(client, token),
-            split.minter.mint,
+            split.mint,
             FileProgressStore(split.home),
             archive=NycFlights(),
             clock=SystemClock(),
@@ -133,7 +144,7 @@ def story(split: Split) -> Story:
 
 
 def _audit(split: Split) -> list[dict[str, Any]]:
-    token = split.minter.mint(ADMIN.user, ADMIN.groups)
+    token = split.mint(ADMIN.user, ADMIN.groups)
     with connect(split.url_of["audit"]) as client:
         return list(Api(client, lambda: token).items("/audit"))
 
@@ -245,6 +256,46 @@ def test_home__of_three_processes__is_whole_in_the_end(split: Split, story: Stor
             server.start()
         for server in split.servers.values():
             server.wait_until_ready()
+
+
+class _SomethingElse(BaseHTTPRequestHandler):
+    """Answers, but is no part of a mesh."""
+
+    status = 404
+
+    def do_POST(self) -> None:
+        """Greets."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(self.status)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<p>Hello</p>")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keeps the test's output clean."""
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_service__something_else_answers_in_its_place__503(status: int, tmp_path: Path) -> None:
+    _SomethingElse.status = status
+    with ThreadingHTTPServer(("127.0.0.1", 0), _SomethingElse) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        link = {"MESHPLANE_LINKS__PROJECTS": f"http://127.0.0.1:{other.server_port}"}
+        server = MortalServer(tmp_path / "home", free_port(), ("--only", "tables"), link)
+        server.start()
+        try:
+            server.wait_until_ready()
+            token = issuer(read_settings(home=server.home)).mint(FLIGHT_VIEWER.user, ())
+            answer = httpx.get(
+                f"{server.url}/api/v1/tables?projectId=proj-1",
+                headers={"Authorization": f"Bearer {token}"},
+                trust_env=False,
+            )
+        finally:
+            server.stop()
+            other.shutdown()
+    assert (answer.status_code, answer.json()["code"]) == (503, "SERVICE_UNREACHABLE")
+    assert "unforeseen" not in server.log
 
 
 @pytest.mark.parametrize("name", [service.name for service in SERVICES])

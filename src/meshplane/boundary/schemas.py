@@ -54,7 +54,11 @@ def _clean(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    if any(character in _ALLOWED_CONTROLS for character in text):
+    # Zl and Zp: the separators of lines and of paragraphs.
+    if any(
+        character in _ALLOWED_CONTROLS or unicodedata.category(character) in {"Zl", "Zp"}
+        for character in text
+    ):
         raise ValueError("must be a single line")
     return text
 

@@ -57,8 +57,8 @@ def errors_page() -> str:
         + "# Errors\n\n"
         + "Over HTTP an error is a problem document (RFC 9457, `application/problem+json`) with\n"
         + "`type`, `title`, `status`, `code`, `detail`, `errors` (the offending fields) and\n"
-        + "`traceId`. `code` is stable; branch on it and on nothing else. A status stands here for\n"
-        + "each code; those that only the command line or the start of a server raise never reach\n"
+        + "`traceId`. `code` is stable; branch on it and on nothing else. Each code has a status\n"
+        + "here; those that only the command line or the start of a server raise never reach\n"
         + "HTTP. `…` stands for a value that is filled in.\n\n"
         + table(("code", "kind", "status", "message", "raised by"), rows)
     )

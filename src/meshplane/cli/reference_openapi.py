@@ -17,10 +17,10 @@ async def _served(home: Path) -> object:
     import httpx
 
     from meshplane.run.mesh import Mesh
-    from meshplane.run.settings import Settings
+    from meshplane.run.settings import read_settings
 
-    # No variable of whoever writes the reference may change what it says.
-    mesh = Mesh(Settings(home=home, only=(), links={}))
+    # Every service, whatever the variables of whoever writes the reference say.
+    mesh = Mesh(read_settings(home=home, only=(), links={}))
     try:
         transport = httpx.ASGITransport(mesh.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

@@ -67,8 +67,8 @@ def events_page() -> str:
     parts = [
         HEAD,
         "# Events\n\n",
-        "Rows of the outbox, written in the commit of what they tell of. `GET /api/v1/events` lists\n",
-        "them. Events of one entity are delivered in order. Fields are those of `detail`.\n",
+        "Rows of the outbox, written in the commit of what they tell of. `GET /api/v1/events`\n",
+        "lists them. Events of one entity are delivered in order. Fields are those of `detail`.\n",
     ]
     for kind in _payloads():
         rows = [
@@ -126,7 +126,7 @@ def policies_page() -> str:
     parts = [
         HEAD,
         "# Policies\n\n",
-        "Cedar, deny by default: an operation is allowed if a `permit` holds and no `forbid` does.\n\n",
+        "Cedar, deny by default: an operation is allowed if a `permit` holds and no `forbid`.\n\n",
         table(("operation", "policies"), rows),
     ]
     parts += [f"\n## {name}\n\n```cedar\n{text.rstrip()}\n```\n" for name, text in texts.items()]

@@ -45,7 +45,8 @@ def status_of(error: errors.MeshplaneError) -> HTTPStatus:
 def kind_of(status: int) -> type[errors.MeshplaneError]:
     """The kind of error that a status stands for; the way back, for services that call others."""
     for kind, own in _STATUS:
-        if own == status:
+        # A key is used again at the public door alone, never between services.
+        if own == status and kind is not errors.KeyReused:
             return kind
     return errors.Unavailable
 

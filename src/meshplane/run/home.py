@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from meshplane.kit.errors import Invalid
@@ -42,19 +44,44 @@ class Home:
             ) from None
 
     def mask_key(self) -> bytes:
-        """The secret of this mesh's hash masks; made once, the same ever after."""
+        """The secret of this mesh's hash masks; made once, the same ever after.
+
+        Raises:
+            Invalid: MASK_KEY_DAMAGED, MASK_KEY_EXPOSED.
+        """
         path = self.keys / "mask.key"
         if not path.exists():
-            handle, name = tempfile.mkstemp(dir=self.keys)
+            self._make_mask_key(path)
+        with path.open("rb") as file:
+            mode, key = os.fstat(file.fileno()).st_mode, file.read(MASK_KEY_BYTES + 1)
+        if len(key) != MASK_KEY_BYTES:
+            raise Invalid(
+                "MASK_KEY_DAMAGED",
+                f"The file {path} is not the key that was made here; restore it from a backup, or "
+                "delete it, so that a new key is made and hash masks show other values.",
+            )
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise Invalid(
+                "MASK_KEY_EXPOSED",
+                f"Others may read {path}. Whoever read it can find out what hash masks hide: "
+                "delete it, so that a new one is made, or run `chmod 600` if nobody did.",
+            )
+        return key
+
+    def _make_mask_key(self, path: Path) -> None:
+        handle, name = tempfile.mkstemp(dir=self.keys)
+        try:
             with os.fdopen(handle, "wb") as file:
                 file.write(secrets.token_bytes(MASK_KEY_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
-            try:
-                # A link fails where the file is there: of two processes at once, one key wins.
-                Path(path).hardlink_to(name)
-            except FileExistsError:
-                return path.read_bytes()
-            finally:
-                Path(name).unlink()
-        return path.read_bytes()
+            # A link fails where the file is there: of two processes at once, one key wins.
+            with suppress(FileExistsError):
+                path.hardlink_to(name)
+        finally:
+            Path(name).unlink()
+        folder = os.open(self.keys, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # what is hashed with the key outlives a power cut, so must the key
+        finally:
+            os.close(folder)

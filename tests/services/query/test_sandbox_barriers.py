@@ -296,15 +296,18 @@ def test_statistics__of_hidden_rows_decide_nothing(tmp_path: Path) -> None:
     assert few == many == "InvalidInputException"
 
 
-def test_statistics__would_tell_of_hidden_rows_if_the_engine_went_by_them(tmp_path: Path) -> None:
-    def engine() -> Connection:
-        connection = open_engine()
-        connection.execute("RESET disabled_optimizers")
-        return connection
-
-    few = folds(engine(), tmp_path / "few", VISIBLE)
-    many = folds(engine(), tmp_path / "many", [*VISIBLE, *HIDDEN])
-    assert few != many
+def test_statistics__tell_of_hidden_rows_through_a_secure_view_alone(tmp_path: Path) -> None:
+    ends = set()
+    for name, rows in {"few": VISIBLE, "many": [*VISIBLE, *HIDDEN]}.items():
+        [path] = write(tmp_path / name, TYPES, rows)
+        connection = duckdb.connect()
+        connection.execute("CREATE SCHEMA s")
+        connection.execute(f"CREATE SECURE VIEW s.t AS FROM '{path}' WHERE region = 'EU'")
+        try:
+            ends.add(str(connection.execute(FOLDED).fetchall()))
+        except duckdb.Error as error:
+            ends.add(type(error).__name__)
+    assert len(ends) == 2
 
 
 @pytest.fixture(scope="module")

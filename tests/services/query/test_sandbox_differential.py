@@ -52,7 +52,7 @@ class Maker:
             f"id IN (SELECT customer_id FROM orders WHERE amount > {self._random.randrange(100)})",
             "EXISTS (FROM orders o WHERE o.customer_id = c.id)",
             f"salary > (SELECT avg(salary) FROM customers WHERE {number} > 3)",
-            # Whether the left side runs at all must not hang on what the right side's hidden rows are.
+            # Whether the left side runs must not hang on the right side's hidden rows.
             f"({self._pick(*FAILING)} IS NOT NULL OR {number} >= {self._random.randrange(9)})"
             if self._random.random() < 0.5
             else "id >= 0",

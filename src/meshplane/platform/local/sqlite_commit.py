@@ -12,20 +12,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from meshplane.kit.errors import MeshplaneError, Unavailable
+from meshplane.kit.errors import Unavailable
 from meshplane.platform.local.sqlite_write import Applier, Batch
 
 LOCK_WAIT_SECONDS = 5.0
 _LOCK_RETRY_SECONDS = 0.002
 _MOST_IN_A_GROUP = 256
-
-_OF_THE_BATCH = (
-    sqlite3.DataError,
-    sqlite3.IntegrityError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-)
-"""What SQLite raises because of the values of one batch; its other errors are the database's."""
 
 _Waiting = tuple[Batch, "asyncio.Future[None]"]
 
@@ -83,7 +75,7 @@ class GroupCommit:
                 await asyncio.get_running_loop().run_in_executor(
                     self._disk, self._connection.execute, "COMMIT"
                 )
-            except (sqlite3.Error, MeshplaneError) as error:
+            except sqlite3.Error as error:
                 self._fail(group, error)
                 continue
             for _, done in written:
@@ -107,34 +99,41 @@ class GroupCommit:
             await asyncio.sleep(_LOCK_RETRY_SECONDS)
 
     def _apply(self, group: list[_Waiting]) -> list[_Waiting]:
-        """Applies all batches, or those whose conditions hold; the ones that were written."""
+        """Applies all batches, or those that can be; the ones that were written."""
         now = self._now()
+        self._connection.execute("SAVEPOINT work")
         try:
             for batch, _ in group:
                 self._applier.write_rows(batch, now)
-            written = group
-        except MeshplaneError:
-            # Seldom: begin again, with a savepoint for each, to find out whose condition it was.
-            self._connection.execute("ROLLBACK")
-            self._connection.execute("BEGIN IMMEDIATE")
-            written = self._apply_apart(group, now)
-        self._applier.write_logs([batch for batch, _ in written])
-        return written
-
-    def _apply_apart(self, group: list[_Waiting], now: int) -> list[_Waiting]:
-        written = []
-        for batch, done in group:
-            self._connection.execute("SAVEPOINT work")
-            try:
-                self._applier.write_rows(batch, now)
-            except MeshplaneError as error:
-                self._connection.execute("ROLLBACK TO work")
-                if not done.done():
-                    done.set_exception(error)
-            else:
-                written.append((batch, done))
+            self._applier.write_logs([batch for batch, _ in group])
+        except Exception as error:
+            if _is_of_the_disk(error):
+                raise
+            # Seldom: begin again, with a savepoint for each, to find out whose error it is. The
+            # transaction stays open, or another process would take its place and all would fail.
+            self._connection.execute("ROLLBACK TO work")
             self._connection.execute("RELEASE work")
-        return written
+            return [waiting for waiting in group if self._apply_alone(waiting, now)]
+        return group
+
+    def _apply_alone(self, waiting: _Waiting, now: int) -> bool:
+        """Whether the batch was written; if not, its caller has its error."""
+        batch, done = waiting
+        self._connection.execute("SAVEPOINT work")
+        try:
+            self._applier.write_rows(batch, now)
+            self._applier.write_logs([batch])
+        except Exception as error:
+            if _is_of_the_disk(error):
+                raise
+            # A condition that does not hold, or a value that cannot be stored: its own affair.
+            self._connection.execute("ROLLBACK TO work")
+            self._connection.execute("RELEASE work")
+            if not done.done():
+                done.set_exception(error)
+            return False
+        self._connection.execute("RELEASE work")
+        return True
 
     def _fail(self, group: list[_Waiting], error: Exception) -> None:
         if self._connection.in_transaction:
@@ -150,5 +149,6 @@ class GroupCommit:
                 done.set_exception(refusal)
 
 
-def _is_of_the_database(error: Exception) -> bool:
-    return isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_BATCH)
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether the database itself failed, rather than what a batch wanted of it."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError

@@ -6,11 +6,13 @@ appended to `audit-anchors.log`, and verification looks for each of them.
 
 import asyncio
 import os
+import re
 from pathlib import Path
 
 from meshplane.platform.store import Store
 
 ANCHOR_SECONDS = 60.0
+_ANCHOR = re.compile(r"([0-9]{1,18}) ([0-9a-f]{64})")
 
 
 class Anchors:
@@ -48,8 +50,8 @@ class Anchors:
         if not self._file.exists():
             return []
         lines = self._file.read_text(encoding="ascii", errors="replace").split("\n")[:-1]
-        parts = [line.split(" ") for line in lines]
-        return [(int(p[0]), p[1]) for p in parts if len(p) == 2 and p[0].isdigit()]
+        found = [_ANCHOR.fullmatch(line) for line in lines]
+        return [(int(match[1]), match[2]) for match in found if match]
 
     async def _run(self) -> None:
         while True:
@@ -61,7 +63,10 @@ class Anchors:
         return last if last[0] else None
 
     def _append(self, head: tuple[int, str]) -> None:
-        with self._file.open("a", encoding="ascii") as file:
-            file.write(f"{head[0]} {head[1]}\n")
+        with self._file.open("a+b") as file:
+            # A line that a crash cut short must not run into this one.
+            file.seek(max(0, file.tell() - 1))
+            cut = file.read(1) not in (b"", b"\n")
+            file.write(b"\n" * cut + f"{head[0]} {head[1]}\n".encode())
             file.flush()
             os.fsync(file.fileno())
