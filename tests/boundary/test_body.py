@@ -27,6 +27,7 @@ from meshplane.boundary.schemas import (
     principal_name,
 )
 from meshplane.kit.errors import ConditionRequired, Invalid, MeshplaneError
+from tests.builders import seeds
 
 
 class Member(ApiModel):
@@ -195,10 +196,20 @@ def test_errors__never_repeat_a_value() -> None:
         assert secret not in str(found.fields) + found.message
 
 
+def assert_parsed_or_refused(raw: bytes) -> None:
+    try:
+        parsed = parse_body(Order, raw)
+    except Invalid as error:
+        named = error.fields
+    else:
+        assert isinstance(parsed, Order)
+        return
+    assert named
+    assert str(named).encode()
+
+
 def test_body__mutated_at_random_is_parsed_or_refused_and_nothing_else() -> None:
-    seed = random.SystemRandom().randrange(10**6)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+    chance = random.Random(seeds.fresh())
     raw = b'{"name":"a\\u00e9\xc3\xa9","count":-12,"share":1.5e3,"members":[{"role":"x"}]}'
     for _ in range(5000):
         changed = bytearray(raw)
@@ -211,28 +222,26 @@ def test_body__mutated_at_random_is_parsed_or_refused_and_nothing_else() -> None
                     del changed[place]
                 case _:
                     changed.insert(place, chance.choice(b'{}[]",:\\0919eE+-.u\x00\xff'))
-        try:
-            assert isinstance(parse_body(Order, bytes(changed)), Order)
-        except Invalid as error:
-            assert error.fields
-            str(error.fields).encode()
+        assert_parsed_or_refused(bytes(changed))
 
 
 @given(st.binary(max_size=200))
 def test_body__of_any_bytes_is_parsed_or_refused(raw: bytes) -> None:
-    try:
-        assert isinstance(parse_body(Order, raw), Order)
-    except Invalid as error:
-        assert error.fields
+    assert_parsed_or_refused(raw)
 
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=300), max_size=5))
 def test_query__of_any_text_is_parsed_or_refused(values: dict[str, str]) -> None:
+    fits = set(values) <= {"limit", "cursor"}
     try:
-        assert isinstance(parse_query(PageQuery, values), PageQuery)
+        parse_query(PageQuery, values)
     except Invalid as error:
-        assert error.code == "REQUEST_INVALID"
-        assert error.fields
+        found = error
+    else:
+        assert fits
+        return
+    assert found.code == "REQUEST_INVALID"
+    assert found.fields
 
 
 def accepts(kind: Any, text: object) -> bool:
@@ -279,7 +288,7 @@ def test_line__is_one_line_of_one_to_two_hundred_characters() -> None:
             Slug,
             ["ab", "a1", "flight-operations", "a" * 48],
             ["", "a", "A", "aB", "1a", "a-", "-a", "a--b", "a_b", "a.b", "a" * 49, "ab\n", "é1",
-             "ａｂ", "../x"],
+             "\uff41\uff42", "../x"],
         ),
         (
             SqlName,

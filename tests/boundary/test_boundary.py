@@ -129,10 +129,11 @@ async def test_moved_base__is_tried_again_on_what_is_there_now(app: CounterApp) 
         tries.append(row.item["value"] if row else 0)
         if len(tries) <= 3:
             await move()
-        item = {"name": "a", "value": tries[-1] + 1, "id": "x"}
+        value = tries[-1] + 1
+        item = {"name": "a", "value": value, "id": "x"}
         expected = row.version if row else 0
         call.work.put(COUNTERS, item, expected=expected, otherwise=BaseMoved("MOVED", "Moved."))
-        return int(item["value"])
+        return value
 
     async def move() -> None:
         other = app.store.begin()

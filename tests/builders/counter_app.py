@@ -92,7 +92,7 @@ def operations_on(boundary: Boundary, before_commit: Callable[[Call], Any]) -> O
     @operations.write("POST", "/counters", "createCounter", status=201)
     async def create_counter(call: Call, body: NewCounter) -> CounterView:
         await call.allow(MESH)
-        item = {"name": body.name, "value": body.start, "id": call.new_id("cnt")}
+        item: dict[str, Any] = {"name": body.name, "value": body.start, "id": call.new_id("cnt")}
         taken = Conflict("NAME_TAKEN", "There is one of that name.", field="name")
         if await call.work.get(COUNTERS, body.name) is not None:
             raise taken
@@ -159,7 +159,7 @@ class CounterApp:
         """Opens the store, and a client that speaks as `actor`."""
         self.store = self.place.open()
         self.boundary = boundary_on(self.store, self.place)
-        routes = operations_on(self.boundary, lambda call: self.before_commit(call)).routes
+        routes = operations_on(self.boundary, self._before_commit).routes
         handlers: dict[Any, Any] = {
             MeshplaneError: problems.on_error, Exception: problems.on_bug,
         }  # fmt: skip
@@ -173,6 +173,9 @@ class CounterApp:
         """Closes what `start` opened."""
         await self.client.aclose()
         await self.store.close()
+
+    async def _before_commit(self, call: Call) -> None:
+        await self.before_commit(call)
 
     def _entered(self, app: ASGIApp) -> ASGIApp:
         async def enter(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,8 +2,8 @@
 
 Writers order things: each order is one unit of work of a row, an event and an audit record. The
 ledger is a file outside the store. A writer notes there what it is about to commit, and what was
-acknowledged. Consumers keep their effects in tables (`Applied`, `Journals`) and, one of them, in the
-ledger. `crash_check.py` compares all of it.
+acknowledged. Consumers keep their effects in tables (`Applied`, `Journals`) and, one of them, in
+the ledger. `crash_check.py` compares all of it.
 """
 
 import asyncio
@@ -170,13 +170,17 @@ async def apply(work: UnitOfWork, event: StoredEvent) -> None:
     work.put(JOURNALS, {"entity": event.entity, "numbers": numbers})
 
 
+def has_patience(plan: Plan) -> bool:
+    """Whether the failing entities are served by now."""
+    return Path(plan.folder, "patience").exists()
+
+
 def consumers(plan: Plan, store: Store, ledger: Ledger, reaper: Reaper) -> list[Consumer]:
     """The honest consumers of the world, or those with the plan's flaws."""
-    patience = Path(plan.folder, "patience")
 
     async def handle(work: UnitOfWork, event: StoredEvent) -> None:
         reaper.passing("before handling")
-        if event.entity.startswith(FAILING) and not patience.exists():
+        if event.entity.startswith(FAILING) and not has_patience(plan):
             raise RuntimeError("this entity is not served yet")
         if "effect apart from cursor" in plan.flaws:
             work = store.begin()
@@ -193,7 +197,7 @@ def consumers(plan: Plan, store: Store, ledger: Ledger, reaper: Reaper) -> list[
 
 
 async def order(
-    plan: Plan, store: Store, ledger: Ledger, reaper: Reaper, entity: str, number: int
+    plan: Plan, store: Store, ledger: Ledger, reaper: Reaper, *, entity: str, number: int
 ) -> None:
     """Places one order, and notes it in the ledger before and after."""
     work = store.begin()
@@ -218,15 +222,13 @@ async def order(
     reaper.passing("after acknowledgement")
 
 
-async def _write(
-    plan: Plan, store: Store, ledger: Ledger, reaper: Reaper, writer: int
-) -> None:
+async def _write(plan: Plan, store: Store, ledger: Ledger, reaper: Reaper, writer: int) -> None:
     chance = random.Random(f"{plan.seed}/{writer}")
     name = FAILING if writer == 0 else "entity"
     # No two processes write to the same entity, so each knows the order of its own.
     entity = f"{name}-{plan.seed}-{os.getpid()}-{writer}"
     for number in range(plan.rounds):
-        await order(plan, store, ledger, reaper, entity, number)
+        await order(plan, store, ledger, reaper, entity=entity, number=number)
         if chance.random() < 0.1:
             await asyncio.sleep(0)
 
@@ -235,9 +237,7 @@ async def drained(store: Store, plan: Plan) -> None:
     """Returns when every consumer has handled every event that is there."""
     last = await store.events_after(0, 1_000_000)
     while last:
-        rows = [
-            await store.begin().get(CURSORS, name) for name in ("world.apply", "world.tell")
-        ]
+        rows = [await store.begin().get(CURSORS, name) for name in ("world.apply", "world.tell")]
         parked = await store.begin().query(PARKED, "world.apply", limit=1)
         behind = any(row is None or row.item["position"] < last[-1].sequence for row in rows)
         if not behind and not parked.rows:
@@ -258,9 +258,9 @@ async def _live(plan: Plan, relay_of: Callable[..., Relay]) -> None:
     await asyncio.gather(
         *(_write(plan, store, ledger, reaper, writer) for writer in range(plan.writers))
     )
-    while not plan.ends:
-        await asyncio.sleep(1)
-    if Path(plan.folder, "patience").exists():
+    if not plan.ends:
+        await asyncio.Event().wait()
+    if has_patience(plan):
         await drained(store, plan)
     for relay in relays:
         await relay.stop()

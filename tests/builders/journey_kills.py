@@ -207,6 +207,7 @@ class Killer:
         self.survived.left_behind.append(survivors(family, _LIVE_ON_SECONDS))
 
     def _wait_until_done(self, server: MortalServer) -> None:
+        server.wait_until_ready()
         began = time.monotonic()
         while _current(server.home, self._order) != DONE:
             self._demand_progress(server, began)

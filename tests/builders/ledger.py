@@ -44,6 +44,7 @@ class Write:
     about: str = ""
     answer: dict[str, Any] | None = None
     given_up: bool = False
+    needed: bool = False
 
 
 class Ledger:
@@ -152,6 +153,7 @@ class Ledger:
     def _write_something(self) -> None:
         next_needed = self._next_needed()
         if next_needed is not None:
+            next_needed.needed = True
             self._send(next_needed)
             return
         kinds: dict[Callable[[], Write | None], int] = {
@@ -183,7 +185,7 @@ class Ledger:
         if write not in self.writes:
             self.writes.append(write)
             # Decided before it is sent, as nobody knows whether the server will outlive it.
-            write.given_up = write.kind in ("domain", "project") and self._chance.random() < 0.5
+            write.given_up = not write.needed and self._chance.random() < 0.5
         api = self._api(write.person)
         try:
             if write.kind == "rows":

@@ -10,6 +10,7 @@ import pytest
 
 from meshplane.kit.errors import Stale
 from meshplane.kit.hash_chain import GENESIS, verify
+from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import ABSENT, Store
 from tests.builders.stores import PAPERS, PLACES, SINGLES, Place, event
 
@@ -252,7 +253,8 @@ async def test_events_of__gives_all_of_some_types_once_and_says_how_far_it_looke
 ) -> None:
     await emit_mixed(store, 20)
     every = await store.events_after(0, 100)
-    found, place = [], 0
+    found: list[StoredEvent] = []
+    place = 0
     while True:
         page, reached = await store.events_of(frozenset({"ThingMade"}), place, limit)
         assert reached >= (page[-1].sequence if page else place)
@@ -265,7 +267,8 @@ async def test_events_of__gives_all_of_some_types_once_and_says_how_far_it_looke
 
 
 async def test_events_of__misses_none_while_others_write(store: Store) -> None:
-    place, found = 0, []
+    place = 0
+    found: list[StoredEvent] = []
     for number in range(30):
         await asyncio.gather(*(emit_mixed(store, n) for n in (1, 3, 5)))
         if number % 3 == 0:

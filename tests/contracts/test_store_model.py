@@ -150,9 +150,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule(group=groups, prefix=names)
     def query_prefix(self, group: str, prefix: str) -> None:
-        found = self._pages(
-            group, where=StartsWith(prefix), limit=2, descending=False, index=None
-        )
+        found = self._pages(group, where=StartsWith(prefix), limit=2, descending=False, index=None)
         wanted = {n for (g, n) in self.known if g == group and n.startswith(prefix)}
         assert {item["name"] for item in found} == wanted
 
@@ -178,9 +176,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         found: list[dict[str, Any]] = []
         cursor = None
         while True:
-            page = self.run(
-                self.store.begin().query(ITEMS, partition, cursor=cursor, **options)
-            )
+            page = self.run(self.store.begin().query(ITEMS, partition, cursor=cursor, **options))
             found += [row.item for row in page.rows]
             if (cursor := page.cursor) is None:
                 return found
@@ -207,7 +203,7 @@ def assert_agrees(
 ) -> None:
     machine = type(f"{adapter}Machine", (StoreAgainstModel,), {"adapter": adapter})
     limits = settings(max_examples=examples, stateful_step_count=steps, phases=phases)
-    run_state_machine_as_test(machine, settings=limits)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=limits)
 
 
 @pytest.mark.parametrize("adapter", PLACES)

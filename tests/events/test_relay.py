@@ -381,7 +381,7 @@ async def test_relay__outlives_an_error_that_nobody_foresaw(store: SqliteStore) 
             raise OSError("the disk does not answer")
         return await honest(*arguments)
 
-    store.events_of = breaking  # type: ignore[method-assign]
+    store.events_of = breaking  # type: ignore[method-assign, assignment]
     relay.start()
     await emit(store, "a1")
     await until(lambda: bool(listener.heard))

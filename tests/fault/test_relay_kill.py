@@ -1,4 +1,4 @@
-"""A process is killed while it delivers: each event has its effect once, in order, and none is lost."""
+"""A process is killed while it delivers: each effect comes once, in order, and none is lost."""
 
 import random
 from dataclasses import replace
@@ -11,6 +11,7 @@ from meshplane.kit.clock import SystemClock
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import UnitOfWork
 from meshplane.platform.tables import Row
+from tests.builders import seeds
 from tests.builders.crash_check import effects, problems_of_effects, problems_of_writes
 from tests.builders.crash_world import (
     PLACES,
@@ -49,8 +50,7 @@ def assert_finishes(folder: Path) -> None:
 
 
 def kill_at_random(folder: Path, seed: int, kills: int) -> None:
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+    chance = random.Random(seeds.shown(seed))
     for life in range(kills):
         # Few orders and many kills: most of a life goes into delivering what earlier ones left.
         writers = 3 if life % 4 == 0 else 0
@@ -138,7 +138,8 @@ class ForgetfulLane(Lane):
 
 async def test_checker__finds_a_lane_that_overtakes_a_failed_event(tmp_path: Path) -> None:
     plan, store, ledger = Plan(str(tmp_path), 1), open_store(tmp_path), Ledger(tmp_path)
-    reaper, failed = Reaper(plan), []
+    reaper = Reaper(plan)
+    failed: list[int] = []
     honest = consumers(plan, store, ledger, reaper)[0]
 
     async def fail_once(work: UnitOfWork, event: StoredEvent) -> None:
@@ -148,7 +149,7 @@ async def test_checker__finds_a_lane_that_overtakes_a_failed_event(tmp_path: Pat
         await honest.handle(work, event)
 
     for number in range(6):
-        await order(plan, store, ledger, reaper, "entity", number)
+        await order(plan, store, ledger, reaper, entity="entity", number=number)
     lane = ForgetfulLane(store, replace(honest, handle=fail_once), SystemClock())
     await lane.load()
     for event in await store.events_after(0, 100):

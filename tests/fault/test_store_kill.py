@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import seeds
 from tests.builders.crash_check import orders, problems_of_writes
 from tests.builders.crash_world import WRITING, Plan, flawed, live
 from tests.builders.forked import run_and_kill, run_together, was_killed
@@ -14,8 +15,7 @@ pytestmark = pytest.mark.fault
 
 
 def kill_at_random(folder: Path, seed: int, kills: int) -> None:
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+    chance = random.Random(seeds.shown(seed))
     killed = 0
     for life in range(kills):
         plan = Plan(str(folder), seed * 1000 + life, writers=chance.choice([1, 8, 50]))

@@ -12,6 +12,7 @@ from meshplane.kit.clock import SystemClock
 from meshplane.kit.errors import Conflict, Stale
 from meshplane.kit.hash_chain import verify
 from meshplane.platform.store import ABSENT, Store
+from tests.builders import seeds
 from tests.builders.crash_check import orders, problems_of_writes
 from tests.builders.crash_world import Plan, live
 from tests.builders.forked import run_together
@@ -160,8 +161,7 @@ def transfer(folder: str, seed: int, rounds: int) -> None:
 
 
 def test_two_rows_of_one_commit__never_come_apart(tmp_path: Path) -> None:
-    seed = random.SystemRandom().randrange(10**6)
-    print(f"seed {seed}")
+    seed = seeds.fresh()
 
     async def total(begin: bool) -> int:
         store = SqlitePlace(tmp_path).open()
@@ -181,7 +181,36 @@ def test_two_rows_of_one_commit__never_come_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_fresh_home__opened_by_four_processes_at_once(tmp_path: Path, attempt: int) -> None:
-    plans = [Plan(str(tmp_path), seed, writers=2, rounds=10) for seed in range(attempt, attempt + 4)]
+    plans = [
+        Plan(str(tmp_path), seed, writers=2, rounds=10) for seed in range(attempt, attempt + 4)
+    ]
     assert run_together(live, [(plan,) for plan in plans]) == [0] * 4
     assert problems_of_writes(tmp_path) == []
     assert orders(tmp_path) == 80
+
+
+def clash(folder: str, process: int, rounds: int) -> None:
+    """Commits in groups of which one member always fails. Runs in a process."""
+
+    async def put(store: Store, name: str, expected: int | None) -> None:
+        work = store.begin()
+        work.put(THINGS, {"group": f"p{process}", "name": name}, expected=expected)
+        await work.commit()
+
+    async def run() -> None:
+        store = SqlitePlace(Path(folder)).open(SystemClock())
+        for number in range(rounds):
+            good, bad = await asyncio.gather(
+                put(store, f"n{number}", ABSENT), put(store, "x", 99), return_exceptions=True
+            )
+            assert good is None
+            assert isinstance(bad, Stale)
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_failed_condition__never_costs_a_neighbour_its_commit_to_another_process(
+    tmp_path: Path,
+) -> None:
+    assert run_together(clash, [(str(tmp_path), process, 150) for process in range(4)]) == [0] * 4

@@ -20,6 +20,7 @@ _LOCK_RETRY_SECONDS = 0.002
 _MOST_IN_A_GROUP = 256
 
 _Waiting = tuple[Batch, "asyncio.Future[None]"]
+_Failed = tuple[_Waiting, Exception]
 
 
 class GroupCommit:
@@ -71,7 +72,7 @@ class GroupCommit:
             )
             try:
                 await self._begin()
-                written = self._apply(group)
+                written, failed = self._apply(group)
                 await asyncio.get_running_loop().run_in_executor(
                     self._disk, self._connection.execute, "COMMIT"
                 )
@@ -81,6 +82,10 @@ class GroupCommit:
             for _, done in written:
                 if not done.done():
                     done.set_result(None)
+            # Only now: whoever lost to a neighbour of this group finds what that one wrote.
+            for (_, done), refusal in failed:
+                if not done.done():
+                    done.set_exception(refusal)
             types = {event.type for batch, _ in written for event in batch.events}
             if types:
                 self._on_events(types)
@@ -98,8 +103,8 @@ class GroupCommit:
                     raise
             await asyncio.sleep(_LOCK_RETRY_SECONDS)
 
-    def _apply(self, group: list[_Waiting]) -> list[_Waiting]:
-        """Applies all batches, or those that can be; the ones that were written."""
+    def _apply(self, group: list[_Waiting]) -> tuple[list[_Waiting], list[_Failed]]:
+        """Applies all batches, or those that can be; the ones that were written, and the others."""
         now = self._now()
         self._connection.execute("SAVEPOINT work")
         try:
@@ -113,12 +118,18 @@ class GroupCommit:
             # transaction stays open, or another process would take its place and all would fail.
             self._connection.execute("ROLLBACK TO work")
             self._connection.execute("RELEASE work")
-            return [waiting for waiting in group if self._apply_alone(waiting, now)]
-        return group
+            written, failed = [], []
+            for waiting in group:
+                error_of_it = self._apply_alone(waiting[0], now)
+                if error_of_it is None:
+                    written.append(waiting)
+                else:
+                    failed.append((waiting, error_of_it))
+            return written, failed
+        return group, []
 
-    def _apply_alone(self, waiting: _Waiting, now: int) -> bool:
-        """Whether the batch was written; if not, its caller has its error."""
-        batch, done = waiting
+    def _apply_alone(self, batch: Batch, now: int) -> Exception | None:
+        """Applies one batch; what kept it from being written, if anything did."""
         self._connection.execute("SAVEPOINT work")
         try:
             self._applier.write_rows(batch, now)
@@ -129,11 +140,9 @@ class GroupCommit:
             # A condition that does not hold, or a value that cannot be stored: its own affair.
             self._connection.execute("ROLLBACK TO work")
             self._connection.execute("RELEASE work")
-            if not done.done():
-                done.set_exception(error)
-            return False
+            return error
         self._connection.execute("RELEASE work")
-        return True
+        return None
 
     def _fail(self, group: list[_Waiting], error: Exception) -> None:
         if self._connection.in_transaction:

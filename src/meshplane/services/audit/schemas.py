@@ -34,7 +34,8 @@ class AuditRecordView(ApiModel):
 class VerificationView(ApiModel):
     """What checking the whole chain found; `firstBroken` is the first bad record's number.
 
-    `anchored` tells how many of the heads that were noted outside the database were found again.
+    `anchors` is how many heads were noted outside the database, `anchorsValid` whether the chain
+    still holds each of them.
     """
 
     valid: bool

@@ -55,7 +55,7 @@ class Access:
     opened: list[Opened] = field(default_factory=list)
 
     async def resolve(self, names: Sequence[RelationName]) -> list[Relation]:
-        """The relations of those names, as this caller may read them.
+        """The relations of those names, in their order, as this caller may read them.
 
         Raises:
             Refused: ACCESS_REQUIRED, a published asset is not granted; SQL_REFUSED, there is
@@ -64,22 +64,18 @@ class Access:
             Missing: SNAPSHOT_NOT_FOUND, the asset had no rows yet at `as_of`.
         """
         projects = await self._own_projects()
-        relations: dict[str, Relation] = {}
-        for name in names:
-            asset, scopes = await self._readable(name, projects)
-            if asset.asset_id in relations:
-                continue
-            scan = await self._scan(asset)
-            relation = Relation(
-                asset.domain_name,
-                asset.name,
-                scan.files,
-                tuple(Column(c.name, c.field_id, c.sql_type) for c in scan.columns),
-                tuple(scopes),
-            )
-            relations[asset.asset_id] = relation
-            self.opened.append(Opened(asset, scan, relation))
-        return list(relations.values())
+        return [await self._open(name, projects) for name in names]
+
+    async def _open(self, name: RelationName, projects: Sequence[str]) -> Relation:
+        asset, scopes = await self._readable(name, projects)
+        for opened in self.opened:
+            if opened.asset.asset_id == asset.asset_id:
+                return opened.relation  # named with its domain and without: one and the same
+        scan = await self._scan(asset)
+        columns = tuple(Column(c.name, c.field_id, c.sql_type) for c in scan.columns)
+        relation = Relation(asset.domain_name, asset.name, scan.files, columns, tuple(scopes))
+        self.opened.append(Opened(asset, scan, relation))
+        return relation
 
     async def _own_projects(self) -> list[str]:
         if self.project_id is not None:

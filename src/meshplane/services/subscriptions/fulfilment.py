@@ -4,6 +4,9 @@ Idempotent: it is called right after a decision and again by the decision's even
 finds out what is left to do.
 """
 
+import asyncio
+from contextlib import suppress
+
 from meshplane.boundary.actor import Actor, service_actor
 from meshplane.events.consumer import Consumer
 from meshplane.events.subscriptions import SubscriptionActivated, SubscriptionRevoked
@@ -28,6 +31,7 @@ class Fulfilment:
         self._permissions = permissions
         self._store = store
         self._clock = clock
+        self._turn = asyncio.Lock()
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
@@ -37,12 +41,10 @@ class Fulfilment:
     async def settle(self, actor: Actor, request_id: str) -> SubscriptionView:
         """Fulfils a decision now, and gives the subscription as it is then."""
         work = self._store.begin()
-        try:
-            await self._fulfil(work, request_id, actor)
-            await work.commit()
-        except Stale:
-            # The event's consumer was faster.
-            pass
+        async with self._turn:
+            with suppress(Stale):  # then the event's consumer was faster
+                await self._fulfil(work, request_id, actor)
+                await work.commit()
         row = await self._store.begin().get(SUBSCRIPTIONS, request_id)
         if row is None:
             raise Missing(
@@ -53,7 +55,10 @@ class Fulfilment:
         return view(row, self._clock)
 
     async def _on_decision(self, work: UnitOfWork, event: StoredEvent) -> None:
-        await self._fulfil(work, event.detail["requestId"], None)
+        # One at a time: the request that decided and its event's consumer come at the same moment,
+        # and the trail should tell of one grant, not of one and an attempt.
+        async with self._turn:
+            await self._fulfil(work, event.detail["requestId"], None)
 
     async def _fulfil(self, work: UnitOfWork, request_id: str, actor: Actor | None) -> None:
         row = await work.get(SUBSCRIPTIONS, request_id)

@@ -109,6 +109,11 @@ def _is_uuid(kind: pa.DataType) -> bool:
     return bool(kind == pa.uuid())
 
 
+def _is_sound_decimal(kind: pa.DataType) -> bool:
+    """Arrow 26 crashes when it rescales from a scale beyond all digits, as a stream may name it."""
+    return bool(pa.types.is_decimal(kind)) and abs(kind.scale) <= kind.precision
+
+
 def _is_number_of(*kinds: str) -> _Check:
     return lambda kind: str(kind) in kinds
 
@@ -124,7 +129,7 @@ _RULES: tuple[tuple[_Check, _Check], ...] = (
         _is_number_of("float", "halffloat", "int8", "int16", "uint8", "uint16"),
     ),
     (_is_number_of("double"), _is_number_of("double", "float", "halffloat", *_INTEGERS)),
-    (pa.types.is_decimal, pa.types.is_decimal),
+    (pa.types.is_decimal, _is_sound_decimal),
     (pa.types.is_date, pa.types.is_date),
     (pa.types.is_time, pa.types.is_time),
     (_is_utc_or_zoned, _is_utc_or_zoned),
@@ -165,9 +170,27 @@ def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
         return _cast(values.dictionary, kind).take(values.indices)
     if values.type == kind:
         return values
+    if _is_view(values.type) and values.null_count:
+        return _cast_views(values, kind)
     if _is_uuid(kind):
         return pa.ExtensionArray.from_storage(kind, values.cast(kind.storage_type))
     return values.cast(kind, safe=True)
+
+
+def _is_view(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string_view(kind) or pa.types.is_binary_view(kind))
+
+
+def _cast_views(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Casts what is there, without what lies behind the nulls.
+
+    A view behind a null may point anywhere: Arrow 26 does not check it, and its cast follows it.
+    """
+    places = pc.subtract(pc.cumulative_sum(values.is_valid().cast(pa.int64())), 1)
+    nowhere = pa.scalar(None, pa.int64())
+    return values.drop_null().cast(kind, safe=True).take(
+        pc.if_else(values.is_valid(), places, nowhere)
+    )
 
 
 def _check_unfolded_size(values: pa.Array, name: str, most_bytes: int) -> None:
@@ -180,7 +203,7 @@ def _check_unfolded_size(values: pa.Array, name: str, most_bytes: int) -> None:
         if not (_is_text(entries.type) or _is_bytes(entries.type)):
             return
         lengths = _lengths(entries).take(values.indices)
-    elif pa.types.is_string_view(values.type) or pa.types.is_binary_view(values.type):
+    elif _is_view(values.type):
         lengths = _lengths(values)
     else:
         return
@@ -194,7 +217,7 @@ def _check_unfolded_size(values: pa.Array, name: str, most_bytes: int) -> None:
 
 
 def _lengths(values: pa.Array) -> pa.Array:
-    if not (pa.types.is_string_view(values.type) or pa.types.is_binary_view(values.type)):
+    if not _is_view(values.type):
         return pc.binary_length(values).cast(pa.int64())
     # A view is 16 bytes, of which the first 4 are the length, whatever follows:
     # https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout

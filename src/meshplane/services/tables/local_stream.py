@@ -79,11 +79,25 @@ def _schema(source: pa.NativeFile) -> pa.Schema:
     try:
         with pa.ipc.open_stream(source) as reader:
             schema: pa.Schema = reader.schema
-        # Names are read only when they are asked for, and may be no text.
+        # Names are read only when they are asked for, and may be no text; `str` forgives it.
         str(schema)
+        _check_texts(schema)
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise _not_arrow() from error
     return schema
+
+
+def _check_texts(schema: pa.Schema) -> None:
+    """Reads every text that a stream's schema may hold; a UnicodeDecodeError says it is none."""
+    kinds = [field.type for field in schema if field.name is not None]
+    while kinds:
+        kind = kinds.pop()
+        if pa.types.is_timestamp(kind):
+            _ = kind.tz
+        elif pa.types.is_dictionary(kind):
+            kinds.append(kind.value_type)
+        else:
+            kinds += [kind.field(at).type for at in range(kind.num_fields) if kind.field(at).name]
 
 
 def _batches(source: pa.NativeFile, limits: StreamLimits) -> Iterator[pa.RecordBatch]:
