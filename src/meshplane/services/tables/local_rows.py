@@ -14,6 +14,8 @@ from meshplane.services.tables.local_stream import StreamLimits, read_stream
 
 _Check = Callable[[pa.DataType], bool]
 _MOST_NAMED = 5
+# https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout
+_VIEW_BYTES = 16
 
 
 def fitted_rows(path: Path, schema: Schema, limits: StreamLimits) -> Iterator[pa.RecordBatch]:
@@ -182,15 +184,18 @@ def _is_view(kind: pa.DataType) -> bool:
 
 
 def _cast_views(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Casts what is there, without what lies behind the nulls.
+    """Casts views, those behind a null emptied first.
 
     A view behind a null may point anywhere: Arrow 26 does not check it, and its cast follows it.
     """
-    places = pc.subtract(pc.cumulative_sum(values.is_valid().cast(pa.int64())), 1)
-    nowhere = pa.scalar(None, pa.int64())
-    return values.drop_null().cast(kind, safe=True).take(
-        pc.if_else(values.is_valid(), places, nowhere)
+    validity, views, *texts = values.buffers()
+    raw = pa.binary(_VIEW_BYTES)
+    as_they_are = pa.Array.from_buffers(raw, len(values), [validity, views], offset=values.offset)
+    emptied = as_they_are.fill_null(bytes(_VIEW_BYTES))
+    sound = pa.Array.from_buffers(
+        values.type, len(values), [None, emptied.buffers()[1], *texts], offset=emptied.offset
     )
+    return pc.if_else(values.is_valid(), sound.cast(kind, safe=True), pa.scalar(None, kind))
 
 
 def _check_unfolded_size(values: pa.Array, name: str, most_bytes: int) -> None:
