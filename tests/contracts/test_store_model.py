@@ -214,7 +214,7 @@ def test_store__agrees_with_a_dictionary(adapter: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("adapter", PLACES)
 def test_store__agrees_with_a_dictionary_for_long(adapter: str) -> None:
-    assert_agrees(adapter, examples=1500, steps=60)
+    assert_agrees(adapter, examples=400, steps=60)
 
 
 def test_model__finds_a_store_that_forgets_a_condition(monkeypatch: pytest.MonkeyPatch) -> None:
