@@ -575,7 +575,7 @@ def test_searches__with_signs_of_the_search_engine_are_only_words(mesh: SmallMes
 
 def test_lineage__events_that_are_not_openlineage(mesh: SmallMesh) -> None:
     good = request_for(mesh, "receiveLineageEvent", "lineage").json
-    for change in (
+    changes: tuple[dict[str, Any], ...] = (
         {"eventTime": VALUE},
         {"run": VALUE},
         {"run": {"runId": VALUE}},
@@ -587,7 +587,8 @@ def test_lineage__events_that_are_not_openlineage(mesh: SmallMesh) -> None:
         {"eventType": VALUE},
         {"schemaURL": VALUE},
         {"outputs": [{"namespace": "a", "name": "b", "facets": {"columnLineage": VALUE}}]},
-    ):
+    )
+    for change in changes:
         told = refused(mesh, Request("POST", "/lineage", {**good, **change}), "receiveLineageEvent")
         assert (told["status"], told["code"]) == (400, "LINEAGE_EVENT_INVALID"), change
         assert fields(told)

@@ -23,6 +23,14 @@ T = TypeVar("T")
 Work = Callable[[Call], Awaitable[T]]
 
 
+class _AnsweredMeanwhile(Exception):
+    """The same request was carried out by another that came with its idempotency key."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("answered meanwhile")
+        self.answer = answer
+
+
 class Boundary:
     """Opens and commits the unit of work of every operation.
 
@@ -63,10 +71,12 @@ class Boundary:
         """
         return await self._write(operation, actor, work, None)
 
-    async def _write(self, operation: str, actor: Actor, work: Work[T], once: str | None) -> T:
+    async def _write(
+        self, operation: str, actor: Actor, work: Work[T], key: IdempotencyKey | None
+    ) -> T:
         for attempt in range(1, _MOST_ATTEMPTS + 1):
             call = self.open(operation, actor)
-            call.once = once
+            call.once = key.once if key else None
             try:
                 result = await work(call)
                 self._demand_decision(call)
@@ -75,6 +85,10 @@ class Boundary:
             except MeshplaneError as error:
                 if isinstance(error, BaseMoved) and attempt < _MOST_ATTEMPTS:
                     continue
+                # The same request may have won a race against this one; then its answer is ours.
+                stored = await key.find(self._store.begin()) if key else None
+                if stored is not None:
+                    raise _AnsweredMeanwhile(stored) from None
                 await self._record_failure(call, error)
                 raise
             except Exception:
@@ -94,7 +108,11 @@ class Boundary:
         """As `write`, under an idempotency key; the answer, and whether it is a stored one."""
         if key is None:
             return await self.write(operation, actor, work), False
-        stored = await key.find(self._store.begin())
+        try:
+            stored = await key.find(self._store.begin())
+        except KeyReused as error:
+            await self._record_failure(self.open(operation, actor), error)
+            raise
         if stored is not None:
             return stored, True
 
@@ -104,15 +122,9 @@ class Boundary:
             return given
 
         try:
-            return await self._write(operation, actor, keeping, key.once), False
-        except KeyReused:
-            raise
-        except MeshplaneError:
-            # The same request may have won a race against this one; then its answer is ours.
-            stored = await key.find(self._store.begin())
-            if stored is None:
-                raise
-            return stored, True
+            return await self._write(operation, actor, keeping, key), False
+        except _AnsweredMeanwhile as other:
+            return other.answer, True
 
     async def record_stranger(self, error: Unauthenticated, trace_id: str, path: str) -> None:
         """Keeps in the audit trail that a request came without a token that holds."""
