@@ -21,10 +21,13 @@ from tests.builders.process_family import survivors
 
 START = "start-up"
 DONE = "done"
+DECISION = "while a subscription is decided"
 HEAVY = ("rows-flights", "delete-cancelled", "materialize")
 
-_START_UP_KILLS = 7
-_HEAVY_KILLS = 2
+# Beside one for each step.
+_START_UP_KILLS = 6
+_HEAVY_KILLS = 1
+_DECISION_KILLS = 4
 _KILLS_PER_JOURNEY = 10
 _USUAL_SECONDS = {
     **{"table-flights": 0.3, "rows-flights": 1.3, "publish-flights": 0.12},
@@ -34,6 +37,9 @@ _SHORT_SECONDS = 0.015
 # From the moment that the server answers until the loader sends its first request.
 _LOADER_SECONDS = 0.25
 _START_SECONDS = 0.7
+_DECISION_SECONDS = 0.012
+_DECISION_COMES_SECONDS = 10.0
+_DECISIONS_AFTER = "approve-weather"
 _BEYOND = 1.1
 _POLL_SECONDS = 0.0005
 _LONGEST_JOURNEY_SECONDS = 120.0
@@ -62,6 +68,7 @@ class Survived:
 
     Attributes:
         landed: the step that was under way at each kill.
+        decisions: how many kills came while the ledger's keeper decided on a subscription.
         left_behind: processes that lived on after their server, by kill.
         otherwise: writes of the journey that were repeated and answered otherwise than before.
         played: the journeys.
@@ -69,6 +76,7 @@ class Survived:
 
     seed: int
     landed: list[str] = field(default_factory=list)
+    decisions: int = 0
     left_behind: list[list[int]] = field(default_factory=list)
     otherwise: list[str] = field(default_factory=list)
     played: list[Played] = field(default_factory=list)
@@ -83,6 +91,7 @@ class Survived:
         looks = sum(each.ledger.looks for each in self.played)
         return (
             f"{len(self.landed)} kills over {len(self.played)} journeys, seed {self.seed}: {told}. "
+            f"{self.decisions} of them came while a subscription was decided. "
             f"The ledger holds {written} writes, {cut_off} times a kill cut one off, and it was "
             f"compared {looks} times."
         )
@@ -112,6 +121,7 @@ class Killer:
         hands = self._deal()
         missed: list[str] = []
         while hands or missed:
+            assert len(self.survived.played) < self._kills, f"{missed} cannot be hit"
             hand = hands.pop() if hands else []
             missed = self._play(self._in_order([*hand, *missed]))
             if not hands and not missed and self._journeys_left():
@@ -136,6 +146,7 @@ class Killer:
         targets: list[str] = []
         while len(targets) < self._kills:
             bag = [*self._order, *[START] * _START_UP_KILLS, *HEAVY * _HEAVY_KILLS]
+            bag += [DECISION] * _DECISION_KILLS
             self._chance.shuffle(bag)
             targets += bag
         journeys = max(1, self._kills // _KILLS_PER_JOURNEY)
@@ -143,11 +154,14 @@ class Killer:
 
     def _in_order(self, hand: list[str]) -> list[str]:
         """As the journey meets them; the first start-up is that of a fresh home."""
-        ordered = sorted((t for t in hand if t != START), key=self._order.index)
+        ordered = sorted((t for t in hand if t != START), key=self._place)
         starts = [target for target in hand if target == START]
         for number, start in enumerate(starts):
             ordered.insert(0 if number == 0 else self._chance.randint(1, len(ordered)), start)
         return ordered
+
+    def _place(self, target: str) -> int:
+        return self._order.index(_DECISIONS_AFTER if target == DECISION else target)
 
     def _play(self, hand: list[str]) -> list[str]:
         """Plays one journey; gives the targets that it had passed before they could be hit."""
@@ -164,7 +178,7 @@ class Killer:
             while True:
                 ledger.new_life()
                 server.start()
-                if not self._hit_one(server, targets, missed):
+                if not self._hit_one(server, ledger, targets, missed):
                     break
             self._wait_until_done(server)
             self._learn(home)
@@ -174,7 +188,9 @@ class Killer:
             server.stop()
         return missed
 
-    def _hit_one(self, server: MortalServer, targets: list[str], missed: list[str]) -> bool:
+    def _hit_one(
+        self, server: MortalServer, ledger: Ledger, targets: list[str], missed: list[str]
+    ) -> bool:
         """Waits for the next target that is still ahead, and kills; False when none is left."""
         while targets:
             target = targets.pop(0)
@@ -183,6 +199,14 @@ class Killer:
                 self._kill(server)
                 return True
             server.wait_until_ready()
+            if target == DECISION:
+                if not ledger.deciding.wait(_DECISION_COMES_SECONDS):
+                    missed.append(target)
+                    continue
+                time.sleep(self._chance.uniform(0, _DECISION_SECONDS))
+                self._kill(server)
+                self.survived.decisions += 1
+                return True
             came_at = time.monotonic()
             at_once = _current(server.home, self._order) == target
             while (step := _current(server.home, self._order)) != target:

@@ -23,6 +23,7 @@ from meshplane.sample.people import ADMIN, AVIATION_STEWARD, Person
 
 KEEPER = Person("keeper@ledger", "Luca", "keeper of the ledger")
 _COLUMN = "number"
+_DECISIONS = ("approve", "revoke")
 _PAUSE_SECONDS = 0.01
 _AWAY_SECONDS = 0.02
 _MOST_REPEATED_AT_THE_END = 80
@@ -54,6 +55,7 @@ class Ledger:
         complaints: what was not as the ledger has it.
         looks: how often it was compared with the server.
         cut_off: how many writes got no answer.
+        deciding: set while a decision on a subscription is under way.
 
     Args:
         url: where the server answers, whenever it does.
@@ -66,6 +68,7 @@ class Ledger:
         self.complaints: list[str] = []
         self.looks = 0
         self.cut_off = 0
+        self.deciding = threading.Event()
         self.writes: list[Write] = []
         self._life = 0
         self._looked_in_life = 0
@@ -185,8 +188,12 @@ class Ledger:
         if write not in self.writes:
             self.writes.append(write)
             # Decided before it is sent, as nobody knows whether the server will outlive it.
-            write.given_up = not write.needed and self._chance.random() < 0.5
+            # What was decided must come true without anybody who asks again.
+            chance = 0.9 if write.kind in _DECISIONS else 0.5
+            write.given_up = not write.needed and self._chance.random() < chance
         api = self._api(write.person)
+        if write.kind in _DECISIONS:
+            self.deciding.set()
         try:
             if write.kind == "rows":
                 write.answer = api.post_arrow(write.path, _arrow(write.rows), key=write.key)
@@ -201,6 +208,8 @@ class Ledger:
         except ApiProblem as problem:
             self.complaints.append(f"{write.kind} {write.about} was answered with {problem.code}")
             write.given_up = True
+        finally:
+            self.deciding.clear()
 
     def _repeat_unanswered(self) -> None:
         for write in self.writes:

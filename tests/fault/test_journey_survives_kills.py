@@ -75,6 +75,7 @@ def test_kills__hit_the_start_and_every_chapter_and_the_long_steps(survived: Sur
     assert len(survived.landed) >= _KILLS
     assert hit == set(range(1, len(CHAPTERS) + 1)), survived.summary()
     assert {START, *HEAVY} <= set(survived.landed), survived.summary()
+    assert survived.decisions > 0, survived.summary()
 
 
 def test_kill__leaves_no_process_behind(survived: Survived) -> None:
