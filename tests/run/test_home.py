@@ -1,5 +1,6 @@
 """The home folder: keys for their owner's eyes only, and one key however many start at once."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -115,3 +116,17 @@ def test_keys__many_processes_start_at_once__all_have_the_same(tmp_path: Path) -
     assert len(said) == 1
     assert {file.name for file in (folder / "keys").iterdir()} == {"issuer.pem", "mask.key"}
     assert {oct(_mode(file)) for file in (folder / "keys").iterdir()} == {"0o600"}
+
+
+def test_sweep__removes_what_a_killed_process_left_long_ago_and_nothing_newer(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    left, in_use = home.scratch / "upload-left", home.scratch / "upload-in-use"
+    for path in (left, in_use):
+        path.write_bytes(b"rows")
+    os.utime(left, (0, 0))
+    home.sweep_scratch()
+    assert not left.exists()
+    assert in_use.exists()

@@ -1,6 +1,7 @@
 """The boundary: runs a use case in one unit of work, and commits it with its audit record."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from meshplane.boundary.actor import Actor
@@ -38,10 +39,19 @@ class Boundary:
         store: where rows, events and audit records go.
         judge: decides what is allowed.
         clock, new_id: the clock and the id maker.
+        uploads_folder: where large bodies are received; the system's temporary folder when None.
     """
 
-    def __init__(self, store: Store, judge: Judge, clock: Clock, new_id: IdMaker) -> None:
+    def __init__(
+        self,
+        store: Store,
+        judge: Judge,
+        clock: Clock,
+        new_id: IdMaker,
+        uploads_folder: Path | None = None,
+    ) -> None:
         self._store = store
+        self.uploads_folder = uploads_folder
         self._judge = judge
         self.clock = clock
         self._new_id = new_id

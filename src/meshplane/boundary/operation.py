@@ -145,7 +145,9 @@ class _Runner:
     async def run(self, request: Request) -> Response:
         request.scope["operation_id"] = self._operation.id
         if self._takes_upload:
-            async with receive(request, ARROW_STREAM) as upload:
+            async with receive(
+                request, ARROW_STREAM, self._operation.boundary.uploads_folder
+            ) as upload:
                 return await self._run(request, b"", upload)
         return await self._run(request, await read_body(request), None)
 

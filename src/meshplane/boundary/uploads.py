@@ -54,7 +54,9 @@ def _too_large(most_bytes: int) -> TooLarge:
 
 
 @asynccontextmanager
-async def receive(request: Request, content_type: str) -> AsyncIterator[Upload]:
+async def receive(
+    request: Request, content_type: str, folder: Path | None
+) -> AsyncIterator[Upload]:
     """Writes the body to a temporary file and gives it.
 
     Raises:
@@ -67,7 +69,7 @@ async def receive(request: Request, content_type: str) -> AsyncIterator[Upload]:
             "CONTENT_TYPE_UNSUPPORTED", f"Send the body as {content_type}.", field="Content-Type"
         )
     digest, size = hashlib.sha256(), 0
-    with tempfile.NamedTemporaryFile(prefix="meshplane-upload-") as file:
+    with tempfile.NamedTemporaryFile(prefix="upload-", dir=folder) as file:
         async for chunk in request.stream():
             size += len(chunk)
             if size > LARGEST_UPLOAD_BYTES:

@@ -24,7 +24,7 @@ class Ground:
         store: of this process's home.
         clock, new_id: the clock and the id maker.
         lake_folder: where local tables lie.
-        scratch_folder: for files that nothing keeps; emptied at each start.
+        scratch_folder: for files that nothing keeps; old ones are removed at each start.
         mask_key: 32 secret bytes of this mesh, for keyed hashes.
         query_workers: warm processes that wait for queries.
         query_memory_mib: memory that one query may use.

@@ -1,14 +1,17 @@
 """The home folder: where a process keeps its state."""
 
+import contextlib
 import os
 import secrets
 import stat
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from meshplane.kit.errors import Invalid
 
+SCRATCH_SECONDS = 3600.0
 MASK_KEY_BYTES = 32
 
 
@@ -42,6 +45,17 @@ class Home:
                 f"Setting home: the folder {self.folder} cannot be made: choose another.",
                 field="home",
             ) from None
+
+    def sweep_scratch(self) -> None:
+        """Removes files that a process which was killed left behind.
+
+        Only old ones: another process of this home may be using its own.
+        """
+        oldest = time.time() - SCRATCH_SECONDS
+        for path in self.scratch.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another process sweeps as well
+                if path.is_file() and path.stat().st_mtime < oldest:
+                    path.unlink()
 
     def mask_key(self) -> bytes:
         """The secret of this mesh's hash masks; made once, the same ever after.

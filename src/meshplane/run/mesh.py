@@ -39,6 +39,7 @@ class Mesh:
     def __init__(self, settings: Settings) -> None:
         home = Home(settings.home)
         home.prepare()
+        home.sweep_scratch()
         clock = SystemClock()
         new_id = id_maker(clock)
         tables = [table for service in SERVICES for table in service.tables]
@@ -48,7 +49,7 @@ class Mesh:
         roles = {settings.admin_group: "administrator", settings.auditor_group: "auditor"}
         self._engine = Engine(policy_texts().values())
         judge = Judge(self._engine, memberships, roles)
-        boundary = Boundary(self.store, judge, clock, new_id)
+        boundary = Boundary(self.store, judge, clock, new_id, home.scratch)
         ground = Ground(
             boundary=boundary,
             store=self.store,
