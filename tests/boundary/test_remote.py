@@ -141,7 +141,11 @@ def far_away(folder: Path, boundary: Boundary) -> Far:
         boundary=boundary,
         verifier=lambda: verifier,
         operations=[],
-        internal=[route for name, api in APIS.items() for route in remote.routes(name, api, echo)],
+        internal=[
+            route
+            for name, api in APIS.items()
+            for route in remote.routes(name, api, echo, boundary)
+        ],
         issuer=None,
         is_ready=lambda: True,
         run=nothing,

@@ -184,7 +184,8 @@ def _parents(found: Contents) -> Iterator[str]:
         own_key = {"Subscriptions": "requestId"}.get(things, parent_key)
         there = {row[own_key] for row in found.rows[things]}
         for row in found.rows[children]:
-            if row[parent_key] not in there:
+            # What stays of a revoked grant says no more than that it ended.
+            if not row.get("revoked") and row[parent_key] not in there:
                 yield f"{children}: {row[parent_key]} of {things} is not there"
 
 
@@ -204,7 +205,7 @@ def _subscriptions(found: Contents) -> Iterator[str]:
 def _grants(found: Contents) -> Iterator[str]:
     granted = Counter(detail["grantId"] for detail in found.events_of("PermissionGranted"))
     revoked = Counter(detail["grantId"] for detail in found.events_of("PermissionRevoked"))
-    in_force = {row["grantId"]: row for row in found.rows["Grants"]}
+    in_force = {row["grantId"]: row for row in found.rows["Grants"] if not row.get("revoked")}
     for row in found.rows["Subscriptions"]:
         grant_id = row["grantId"]
         if (row["status"] == "active") != (grant_id in in_force):

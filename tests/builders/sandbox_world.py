@@ -257,18 +257,18 @@ def masked_copy(folder: Path, relation: Relation) -> Relation:
         elif mask and mask.kind == "constant":
             values = [mask.value] * len(rows)
         elif mask:
-            kind, values = "VARCHAR", [hash_of(value) for value in values]
+            kind, values = "VARCHAR", [hash_of(value, relation.schema) for value in values]
         types[column.name], cells[column.name] = kind, values
     ordered = [tuple(cells[name][place] for name in types) for place in range(len(rows))]
     return whole(relation.schema, relation.name, write(folder, types, ordered), types)
 
 
-def hash_of(value: Any) -> str | None:
-    """The hash mask of a value under `KEY`, written from its definition."""
+def hash_of(value: Any, schema: str) -> str | None:
+    """The hash mask of a value of a domain under `KEY`, written from its definition."""
     if value is None:
         return None
     if isinstance(value, dict):
         value = "{" + ", ".join(f"'{name}': {cell}" for name, cell in value.items()) + "}"
-    derived = hmac.new(KEY, b"meshplane column mask 1", hashlib.sha256).digest()
+    derived = hmac.new(KEY, b"meshplane column mask 1\0" + schema.encode(), hashlib.sha256).digest()
     prefix = base64.b64encode(derived).decode()[:22]
     return hashlib.sha256(f"{prefix}{value}".encode()).hexdigest()[:32]

@@ -84,10 +84,10 @@ getAssetContract Asset           yes    yes      yes           yes     yes      
 getAssetLineage Asset            yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
 updateAsset Asset                .      .        yes           yes     .        .         .       .     .       .     .
 putRuleset Asset                 .      .        yes           yes     .        .         .       .     .       .     .
-getRuleset Asset                 yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
+getRuleset Asset                 .      yes      yes           yes     .        yes       yes     .     .       .     .
 startQualityRun Asset            .      .        yes           yes     .        .         .       .     .       .     .
-getQualityRun Asset              yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
-listQualityRuns Asset            yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
+getQualityRun Asset              .      yes      yes           yes     .        yes       yes     .     .       .     .
+listQualityRuns Asset            .      yes      yes           yes     .        yes       yes     .     .       .     .
 requestSubscription Project      .      .        yes           yes     .        .         .       .     .       .     .
 getSubscription Subscription     .      yes      yes           yes     .        yes       yes     .     .       .     .
 approveSubscription Subscription .      .        .             .       .        yes       yes     .     .       .     .

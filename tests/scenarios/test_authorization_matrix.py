@@ -48,10 +48,10 @@ getAssetContract        401      200       200    200         200   200     200 
 updateAsset             401      403       403    200         200   403     403     403   403     403
 searchCatalog           401      200       200    200         200   200     200     200   200     200
 putRuleset              401      403       403    200         200   403     403     403   403     403
-getRuleset              401      200       200    200         200   200     200     200   200     200
+getRuleset              401      403       200    200         200   200     200     403   403     403
 startQualityRun         401      403       403    200         200   403     403     403   403     403
-listQualityRuns         401      200       200    200         200   200     200     200   200     200
-getQualityRun           401      200       200    200         200   200     200     200   200     200
+listQualityRuns         401      403       200    200         200   200     200     403   403     403
+getQualityRun           401      403       200    200         200   200     200     403   403     403
 receiveLineageEvent     401      403       403    403         403   403     403     202   403     403
 getAssetLineage         401      200       200    200         200   200     200     200   200     200
 requestSubscription     401      403       403    403         403   403     403     403   403     201

@@ -1,5 +1,6 @@
 """The boundary: runs a use case in one unit of work, and commits it with its audit record."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,6 +102,10 @@ class Boundary:
                     raise _AnsweredMeanwhile(stored) from None
                 await self._record_failure(call, error)
                 raise
+            except asyncio.CancelledError:
+                # Whoever asked has hung up. It happened all the same, and is on record.
+                await self._record_failure(call, MeshplaneError("CANCELLED", "Nobody waits."))
+                raise
             except Exception:
                 # A mistake of ours is answered as INTERNAL, and leaves its trace here as well.
                 await self._record_failure(call, MeshplaneError("INTERNAL", "An unforeseen error."))
@@ -152,6 +157,10 @@ class Boundary:
             }
         )
         await work.commit()
+
+    async def record_refused(self, operation: str, actor: Actor, error: Refused) -> None:
+        """Keeps in the audit trail that an operation was refused before it was opened."""
+        await self._record_failure(self.open(operation, actor), error)
 
     def _demand_decision(self, call: Call) -> None:
         if not call.decided:

@@ -7,6 +7,7 @@ names its field, and an answer is kept under its idempotency key. The OpenAPI do
 the same signatures (`gateway/openapi.py`).
 """
 
+import asyncio
 import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, get_type_hints
 
 from pydantic import BaseModel
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -158,7 +159,9 @@ class _Runner:
             return _as_response(await operation.boundary.read(operation.id, actor, use), operation)
 
         if self._is_raw:
-            response: Response = await operation.boundary.write(operation.id, actor, use)
+            response: Response = await _while_connected(
+                request, operation.boundary.write(operation.id, actor, use)
+            )
             return response
 
         async def answering(call: Call) -> Answer:
@@ -203,6 +206,27 @@ class _Runner:
             return None
         digest = upload.sha256 if upload is not None else hashlib.sha256(raw).hexdigest()
         return IdempotencyKey.of(actor, key, self._operation.id, request.url.path, digest)
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of the work, which is cancelled when nobody waits for it any more."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnect(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        for waiting in (task, gone):
+            waiting.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _disconnect(request: Request) -> None:
+    """Returns when the client has hung up; its request has been read whole before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
 
 
 def actor_of(request: Request) -> Actor:

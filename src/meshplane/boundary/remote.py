@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from meshplane.boundary.actor import Actor
+from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.operation import actor_of
 from meshplane.boundary.uploads import read_body
 from meshplane.kit.errors import Invalid, Refused
@@ -50,12 +51,12 @@ def _methods(api: type) -> dict[str, _Method]:
     }
 
 
-def routes(service: str, api: type, implementation: object) -> list[Route]:
+def routes(service: str, api: type, implementation: object, boundary: Boundary) -> list[Route]:
     """The routes at which an implementation of a service's api answers other processes."""
     return [
         Route(
             f"{PREFIX}/{service}/{name}",
-            _endpoint(method, getattr(implementation, name)),
+            _endpoint(f"{service}.{name}", method, getattr(implementation, name), boundary),
             methods=["POST"],
             name=f"internal:{service}.{name}",
         )
@@ -64,12 +65,14 @@ def routes(service: str, api: type, implementation: object) -> list[Route]:
 
 
 def _endpoint(
-    method: _Method, function: Callable[..., Awaitable[Any]]
+    name: str, method: _Method, function: Callable[..., Awaitable[Any]], boundary: Boundary
 ) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         actor = actor_of(request)
         if not actor.is_service:
-            raise Refused("FORBIDDEN", "Only parts of the mesh call this; use the public API.")
+            refusal = Refused("FORBIDDEN", "Only parts of the mesh call this; use the public API.")
+            await boundary.record_refused(name, actor, refusal)
+            raise refusal
         try:
             sent = orjson.loads(await read_body(request))
             # The actor on whose behalf this is asked comes signed in the calling service's token.

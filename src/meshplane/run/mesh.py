@@ -74,7 +74,7 @@ class Mesh:
             internal=[
                 route
                 for service in own
-                for route in _internal(service, self._built[service.name].api)
+                for route in _internal(service, self._built[service.name].api, boundary)
             ],
             issuer=lambda: self.issuer,
             is_ready=lambda: self._ready,
@@ -162,6 +162,6 @@ def _protocol(service: Service) -> type | None:
     return protocol
 
 
-def _internal(service: Service, api: object) -> list[Any]:
+def _internal(service: Service, api: object, boundary: Boundary) -> list[Any]:
     protocol = _protocol(service)
-    return remote.routes(service.name, protocol, api) if protocol is not None else []
+    return remote.routes(service.name, protocol, api, boundary) if protocol is not None else []

@@ -85,7 +85,7 @@ async def test_mask__each_kind_shows_its_own_and_null_stays_null(
         ("pay", "INTEGER"),
         ("region", "VARCHAR"),
     )
-    ana, ben = hash_of("Ana"), hash_of("Ben")
+    ana, ben = hash_of("Ana", "hr"), hash_of("Ben", "hr")
     assert found.rows == [
         [1, ana, None, "***"],
         [2, ben, None, "***"],
@@ -104,7 +104,7 @@ async def test_mask__a_constant_is_of_its_columns_type(
     assert "canary" not in wrong.message
 
 
-async def test_mask__hashes_join_across_tables_and_types_of_a_tenant(
+async def test_mask__hashes_join_across_tables_and_types_of_a_domain(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     small = write(tmp_path / "small", {"k": "INTEGER"}, [(1,), (2,), (3,)])
@@ -121,7 +121,25 @@ async def test_mask__hashes_join_across_tables_and_types_of_a_tenant(
     found = await see(sandbox, grants, "SELECT count(*) FROM small JOIN large USING (k)")
     assert found.rows == [[2]]
     cells = await see(sandbox, grants, "SELECT k FROM small")
-    assert [cell for [cell] in cells.rows] == [hash_of(number) for number in (1, 2, 3)]
+    assert [cell for [cell] in cells.rows] == [hash_of(number, "s") for number in (1, 2, 3)]
+
+
+async def test_mask__hashes_of_another_domain_lead_nowhere(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Or a table of one's own, plain beside hashed, would be a dictionary of all masks."""
+    ours = write(tmp_path / "ours", {"k": "VARCHAR"}, [("N1",), ("N2",)])
+    words = write(tmp_path / "words", {"k": "VARCHAR"}, [("N1",), ("N2",)])
+    grants = Grants(
+        {
+            (domain, name): Relation(
+                domain, name, paths, (Column("k", 1, "VARCHAR"),), (Scope(None, {"k": HASH}),)
+            )
+            for domain, name, paths in [("air", "ours", ours), ("mine", "words", words)]
+        }
+    )
+    found = await see(sandbox, grants, "SELECT count(*) FROM ours JOIN words USING (k)")
+    assert found.rows == [[0]]
 
 
 async def test_mask__another_key_gives_other_hashes(
@@ -183,7 +201,7 @@ def cell_of(scopes: list[Scope], passing: list[Scope], name: str, raw: object) -
     if None in masks:
         return str(raw) if hashed and raw is not None else raw
     if HASH in masks:
-        return hash_of(raw)
+        return hash_of(raw, "hr")
     constants = [mask.value for mask in masks if mask and mask.kind == "constant"]
     return constants[0] if constants else None
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from meshplane.kit.errors import LimitReached, MeshplaneError, Unavailable
-from meshplane.services.query.sandbox import Limits, Sandbox, Statement
+from meshplane.services.query.sandbox import Column, Limits, Sandbox, Statement
 from tests.builders.sandbox_world import KEY, Grants, see, whole, write
 
 NOTHING = Grants({})
@@ -249,18 +249,26 @@ async def test_statements__run_at_once_and_see_their_own_tables_only(
     assert [seen.rows for seen in found] == [[[owner]] for owner in owners]
 
 
-async def test_turns__more_statements_than_may_run_wait_for_theirs() -> None:
+async def test_turns__time_spent_waiting_is_not_the_statements_own() -> None:
     sandbox = Sandbox(max_running=1)
     await sandbox.start()
     try:
-        stuck = asyncio.create_task(see(sandbox, NOTHING, STUCK, Limits(timeout_seconds=0.6)))
+        stuck = asyncio.create_task(see(sandbox, NOTHING, STUCK, Limits(timeout_seconds=0.9)))
         await asyncio.sleep(0.1)
-        waited = await see(sandbox, NOTHING, "SELECT 1", Limits(timeout_seconds=0.2))
-        patient = await see(sandbox, NOTHING, "SELECT 1")
-        assert (waited.code, patient.rows, (await stuck).code) == (
-            "SQL_LIMIT",
-            [[1]],
-            "SQL_LIMIT",
-        )
+        waited = await see(sandbox, NOTHING, "SELECT 1", Limits(timeout_seconds=0.5))
+        assert (waited.rows, (await stuck).code) == ([[1]], "SQL_LIMIT")
+    finally:
+        await sandbox.stop()
+
+
+async def test_filter__is_checked_while_statements_take_every_turn() -> None:
+    sandbox = Sandbox(max_running=1)
+    await sandbox.start()
+    try:
+        stuck = asyncio.create_task(see(sandbox, NOTHING, STUCK, Limits(timeout_seconds=2)))
+        await asyncio.sleep(0.1)
+        assert await sandbox.check_row_filter("a = 1", [Column("a", 1, "BIGINT")]) == "(a = 1)"
+        assert not stuck.done()
+        await stuck
     finally:
         await sandbox.stop()

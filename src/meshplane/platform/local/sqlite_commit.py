@@ -11,9 +11,11 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from logging import ERROR
 
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.local.sqlite_write import Applier, Batch
+from meshplane.platform.telemetry import log
 
 LOCK_WAIT_SECONDS = 5.0
 _LOCK_RETRY_SECONDS = 0.002
@@ -44,12 +46,15 @@ class GroupCommit:
         self._applier = applier
         self._now = now
         self._on_events = on_events
+        self._closed = False
         self._waiting: list[_Waiting] = []
         self._worker: asyncio.Task[None] | None = None
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-commit")
 
     async def commit(self, batch: Batch) -> None:
         """Returns when the batch is on disk; raises what kept it from being written."""
+        if self._closed:
+            raise Unavailable("STORE_UNAVAILABLE", "The store is closing: try again.")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((batch, done))
@@ -59,6 +64,7 @@ class GroupCommit:
 
     async def close(self) -> None:
         """Commits what waits, and ends."""
+        self._closed = True
         if self._worker is not None:
             await self._worker
         self._disk.shutdown()
@@ -76,7 +82,7 @@ class GroupCommit:
                 await asyncio.get_running_loop().run_in_executor(
                     self._disk, self._connection.execute, "COMMIT"
                 )
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, every waiter gets an answer
                 self._fail(group, error)
                 continue
             for _, done in written:
@@ -145,8 +151,12 @@ class GroupCommit:
         return None
 
     def _fail(self, group: list[_Waiting], error: Exception) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as second:
+            # The next BEGIN meets it again, and fails in its turn.
+            log(ERROR, "rollback_failed", code=type(second).__name__)
         for _, done in group:
             if not done.done():
                 refusal = Unavailable(

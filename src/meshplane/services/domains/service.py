@@ -56,6 +56,7 @@ class Domains:
             otherwise=taken,
         )
         call.work.put(DOMAINS, item, expected=ABSENT)
+        call.note(members={member.principal: member.role for member in body.members})
         for member in _distinct(body.members):
             _put_member(call, domain_id, member.principal, member.role)
         call.work.emit(
@@ -121,6 +122,7 @@ class Domains:
         """
         await _existing(call, domain_id)
         await call.allow(Resource("Domain", domain_id, domain_id=domain_id))
+        call.note(principal=principal)
         row = await call.work.get(DOMAIN_MEMBERS, domain_id, principal)
         if row is None:
             raise Missing("MEMBER_NOT_FOUND", "It has no such member.", field="principal")

@@ -124,21 +124,25 @@ class PermissionsKeeper:
     async def revoke(self, actor: Actor, grant_id: str) -> None:
         """See `PermissionsApi.revoke`."""
 
-        async def delete(call: Call) -> None:
+        async def end(call: Call) -> None:
             await call.allow(MESH)
             call.resource = f"Grant:{grant_id}"
             row = await call.work.get(GRANTS, grant_id)
+            if row is not None and row.item.get("revoked"):
+                return
+            # What stays says that it ended, without what would put it in force: a grant of this
+            # id that was sent before and comes late must not bring it back. Of two that end it at
+            # once, one tells; the other finds it ended and has nothing to do.
+            call.work.put(
+                GRANTS,
+                {"grantId": grant_id, "revoked": True},
+                expected=row.version if row else ABSENT,
+                otherwise=BaseMoved("GRANT_MOVED", "The grant was changed meanwhile: try again."),
+            )
             if row is None:
                 return
             grant = _grant(row.item)
             call.note(principal=grant.principal, asset=grant.asset_id)
-            # Of two that end it at once, one tells; the other finds it gone and has nothing to do.
-            call.work.delete(
-                GRANTS,
-                grant_id,
-                expected=row.version,
-                otherwise=BaseMoved("GRANT_MOVED", "The grant was changed meanwhile: try again."),
-            )
             call.work.emit(
                 PermissionRevoked(
                     grant_id=grant_id,
@@ -148,8 +152,9 @@ class PermissionsKeeper:
                 ).event()
             )
 
-        if await self._store.begin().get(GRANTS, grant_id) is not None:
-            await self._boundary.write("revokePermission", actor, delete)
+        row = await self._store.begin().get(GRANTS, grant_id)
+        if row is None or not row.item.get("revoked"):
+            await self._boundary.write("revokePermission", actor, end)
 
     async def in_force(
         self,

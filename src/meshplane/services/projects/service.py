@@ -112,6 +112,7 @@ class Projects:
             Missing: MEMBER_NOT_FOUND.
         """
         await call.allow(_resource(await _existing(call, project_id)))
+        call.note(principal=principal)
         row = await call.work.get(PROJECT_MEMBERS, project_id, principal)
         if row is None:
             raise Missing("MEMBER_NOT_FOUND", "It has no such member.", field="principal")
@@ -200,6 +201,7 @@ def _put_project(call: Call, item: dict[str, Any], members: Sequence[NewProjectM
         ),
     )
     call.work.put(PROJECTS, item, expected=ABSENT)
+    call.note(members={member.principal: member.role for member in members})
     for member in _distinct(members):
         _put_member(call, project_id, member.principal, member.role)
     call.work.emit(

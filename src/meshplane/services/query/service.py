@@ -30,10 +30,12 @@ from meshplane.services.query.schemas import (
     NewQuery,
     ResultColumn,
 )
+from meshplane.services.query.turns import Turns
 from meshplane.services.tables.api import Origin, QueryResult, TablesApi, remove_residue
 
+_MOST_ORIGINS = 5_000
 _MATERIALIZED_LIMITS = Limits(
-    timeout_seconds=300.0, memory_mib=2048, max_rows=50_000_000, max_bytes=256 * 1024 * 1024
+    timeout_seconds=300.0, memory_mib=2048, max_rows=50_000_000, max_bytes=128 * 1024 * 1024
 )
 
 
@@ -66,6 +68,7 @@ class Queries:
         self._hash_key = hash_key
         self._memory_mib = memory_mib
         self._scratch = scratch
+        self._turns = Turns()
 
     async def run(self, call: Call, body: NewQuery, accept: str | None) -> Response:
         """Answers a statement, as JSON or as an Arrow stream.
@@ -159,7 +162,8 @@ class Queries:
         digest = hashlib.sha256(statement.sql.encode("utf-8", "surrogatepass")).hexdigest()
         call.note(queryId=query_id, sqlSha256=digest)
         try:
-            outcome = await self._sandbox.run(statement, access.resolve, self._hash_key)
+            async with self._turns.of(call.actor.name):
+                outcome = await self._sandbox.run(statement, access.resolve, self._hash_key)
         finally:
             read = [opened.read for opened in access.opened]
             call.note(relations=[one.name for one in read], snapshots=[o.snapshot_id for o in read])
@@ -223,9 +227,12 @@ def _origins(sql: str, access: Access, outcome: Outcome) -> tuple[Origin, ...]:
         for opened in access.opened
     }
     names = [column["name"] for column in outcome.columns]
+    columns = column_sources(sql, relations, names)
+    if sum(len(column.sources) for column in columns) > _MOST_ORIGINS:
+        return ()  # of whole tables alone: so many pairs would be one very large commit
     return tuple(
         Origin(output.name, tables[source.relation], source.column, source.kind, source.subtype)
-        for output in column_sources(sql, relations, names)
+        for output in columns
         for source in output.sources
     )
 

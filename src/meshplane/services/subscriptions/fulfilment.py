@@ -11,13 +11,11 @@ from meshplane.boundary.actor import Actor, service_actor
 from meshplane.events.consumer import Consumer
 from meshplane.events.subscriptions import SubscriptionActivated, SubscriptionRevoked
 from meshplane.kit.clock import Clock, to_text
-from meshplane.kit.errors import Missing, Stale
+from meshplane.kit.errors import Stale
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.platform.tables import Row
 from meshplane.services.permissions.api import PermissionsApi
-from meshplane.services.subscriptions.records import view
-from meshplane.services.subscriptions.schemas import SubscriptionView
 from meshplane.services.subscriptions.scope import grant_of
 from meshplane.services.subscriptions.store import SUBSCRIPTIONS
 
@@ -38,21 +36,13 @@ class Fulfilment:
         """What fulfils a decision if the process that took it died."""
         return (Consumer("subscriptions.fulfilment", _DECISIONS, self._on_decision),)
 
-    async def settle(self, actor: Actor, request_id: str) -> SubscriptionView:
-        """Fulfils a decision now, and gives the subscription as it is then."""
+    async def settle(self, actor: Actor, request_id: str) -> None:
+        """Fulfils a decision now, rather than moments later by its event."""
         work = self._store.begin()
         async with self._turn:
             with suppress(Stale):  # then the event's consumer was faster
                 await self._fulfil(work, request_id, actor)
                 await work.commit()
-        row = await self._store.begin().get(SUBSCRIPTIONS, request_id)
-        if row is None:
-            raise Missing(
-                "SUBSCRIPTION_NOT_FOUND",
-                "There is no subscription with this id.",
-                field="requestId",
-            )
-        return view(row, self._clock)
 
     async def _on_decision(self, work: UnitOfWork, event: StoredEvent) -> None:
         # One at a time: the request that decided and its event's consumer come at the same moment,

@@ -1,5 +1,6 @@
 """HTTP of the subscriptions service."""
 
+from meshplane.boundary.actor import Actor
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import OperationRoute, Operations
@@ -20,7 +21,13 @@ def routes(
 ) -> list[OperationRoute]:
     """The routes under /api/v1/subscriptions."""
     operations = Operations(boundary)
-    settle = fulfilment.settle
+
+    async def settle(actor: Actor, request_id: str) -> SubscriptionView:
+        await fulfilment.settle(actor, request_id)
+        # Read as anybody reads it: a stored answer may be repeated long after a role was lost.
+        return await boundary.read(
+            "getSubscription", actor, lambda call: subscriptions.get(call, request_id)
+        )
 
     @operations.write("POST", "/subscriptions", "requestSubscription", status=201)
     async def request_subscription(call: Call, body: NewSubscription) -> SubscriptionView:

@@ -24,7 +24,7 @@ class NewSubscription(ApiModel):
     asset_id: Id
     project_id: Id
     purpose: Reason
-    columns: list[str] | None = Field(default=None, max_length=2000)
+    columns: list[str] | None = Field(default=None, min_length=1, max_length=2000)
     row_filter: Expression | None = None
     expires_at: str | None = Field(default=None, max_length=64)
 

@@ -88,12 +88,30 @@ def granted_columns(
         raise Invalid(
             "NOTHING_GRANTED", "No column would be left: reject it.", field="excludedColumns"
         )
+    _demand_masks_of(wanted, asset, approval)
     rules = {name: MaskRule(mask.kind, mask.value) for name, mask in approval.masks.items()}
     return tuple(
         GrantedColumn(column.name, rules.get(column.name))
         for column in asset.columns
         if column.name in wanted
     )
+
+
+def _demand_masks_of(wanted: set[str], asset: AssetSummary, approval: Approval) -> None:
+    """Demands that each mask is for a granted column, and a constant for one of text."""
+    text = {column.name for column in asset.columns if column.type == "string"}
+    for name, mask in approval.masks.items():
+        if name not in wanted:
+            problem = "is for a column that would not be granted"
+        elif mask.kind == "constant" and name not in text:
+            problem = "a constant takes the place of text only; use null"
+        else:
+            continue
+        raise Invalid(
+            "MASK_INVALID",
+            "A mask does not fit what would be granted.",
+            fields=[FieldProblem(f"masks.{name}", problem)],
+        )
 
 
 def grant_of(request_id: str, item: dict[str, object]) -> Grant:

@@ -136,20 +136,23 @@ class Subscriptions:
         _demand_status(row, "requested")
         asset = await self._asset(call, row.item["assetId"])
         columns = granted_columns(asset, row.item["requestedColumns"], body)
-        own_filter = await checked_filter(
-            call.actor, body.row_filter, asset, self._tables, self._query
-        )
+        # What was asked for bounds what is granted: both filters must hold, and the sooner end.
+        both = _both(row.item["requestedRowFilter"], body.row_filter)
+        row_filter = await checked_filter(call.actor, both, asset, self._tables, self._query)
+        now = call.clock.now()
+        ends = [
+            end for end in (expiry(body.expires_at, now), expiry(row.item["expiresAt"], now)) if end
+        ]
         item = {
             **row.item,
             "status": "approved",
             "grantId": f"grant-{request_id}",
             "grant": {
-                # What was asked for bounds what is granted: both filters must hold.
-                "rowFilter": _both(row.item["requestedRowFilter"], own_filter),
+                "rowFilter": row_filter,
                 "columns": [asdict(column) for column in columns],
                 "excludedColumns": sorted(body.excluded_columns),
             },
-            "expiresAt": expiry(body.expires_at, call.clock.now()) or row.item["expiresAt"],
+            "expiresAt": min(ends, default=None),
             "decidedBy": call.actor.name,
             "decidedAt": call.now,
             "decisionReason": body.reason,
@@ -200,6 +203,8 @@ class Subscriptions:
             Conflict: ALREADY_DECIDED.
         """
         row = await self._allowed(call, request_id)
+        if row.item["status"] == "revoking":
+            return view(row, call.clock)  # begun before: what follows tries its end again
         _demand_status(row, "approved", "active")
         item = {
             **row.item,

@@ -11,6 +11,7 @@ _KINDS: dict[str, type[MeshplaneError]] = {
     "SQL_LIMIT": LimitReached,
     "ROW_FILTER_INVALID": Invalid,
     "SANDBOX_UNAVAILABLE": Unavailable,
+    "SANDBOX_BUSY": Unavailable,
 }
 _FIELDS = {"ROW_FILTER_INVALID": "rowFilter"}
 

@@ -156,6 +156,9 @@ def canonical(connection: Connection, expression: str, columns: Sequence[Column]
         _check_boolean(connection, f"({text})", columns)
     except duckdb.Error as error:
         raise _misfit() from error
+    if len(text.encode()) > FILTER_BYTES:
+        # It is checked again each time it is used, under the same limit.
+        raise _wrong("The row filter is too long once it is written out; simplify it.")
     return text
 
 

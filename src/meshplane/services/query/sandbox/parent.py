@@ -26,6 +26,7 @@ Resolve = Callable[[Sequence[RelationName]], Awaitable[Sequence[Relation]]]
 _T = TypeVar("_T")
 
 _FILTER_SECONDS = 5.0
+_TURN_SECONDS = 30.0
 _CONTROL_BYTES = 1024 * 1024
 _KEY_BYTES = 16
 _ATTEMPTS = 3
@@ -44,6 +45,8 @@ class Sandbox:
     def __init__(self, *, pool_size: int = 2, max_running: int = 4) -> None:
         self._pool_size = pool_size
         self._turns = asyncio.Semaphore(max_running)
+        # A filter is checked in a moment; it does not wait behind statements that run for minutes.
+        self._filter_turns = asyncio.Semaphore(max_running)
         self._starting = asyncio.Lock()
         self._server: ForkServer | None = None
         self._gone: list[ForkServer] = []
@@ -102,7 +105,7 @@ class Sandbox:
         async def exchange(child: Child) -> Outcome:
             return await _answer(child, statement, resolve, mask_key, started)
 
-        return await self._in_child(exchange, seconds)
+        return await self._in_child(exchange, seconds, self._turns)
 
     async def check_row_filter(self, expression: str, columns: Sequence[Column]) -> str:
         """Checks a row filter against its table's columns, in a child.
@@ -129,7 +132,7 @@ class Sandbox:
             return str(_received(await child.channel.receive(_CONTROL_BYTES))["text"])
 
         try:
-            return await self._in_child(exchange, _FILTER_SECONDS)
+            return await self._in_child(exchange, _FILTER_SECONDS, self._filter_turns)
         except MeshplaneError as error:
             if error.code == "SQL_LIMIT":
                 raise faults.fault(
@@ -137,11 +140,33 @@ class Sandbox:
                 ) from error
             raise
 
-    async def _in_child(self, exchange: Callable[[Child], Awaitable[_T]], seconds: float) -> _T:
+    async def _in_child(
+        self,
+        exchange: Callable[[Child], Awaitable[_T]],
+        seconds: float,
+        turns: asyncio.Semaphore,
+    ) -> _T:
+        """Does an exchange with a child of its own, when its turn has come.
+
+        Time spent waiting for the turn is not the statement's.
+        """
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                await turns.acquire()
+        except TimeoutError as error:
+            raise faults.fault(
+                "SANDBOX_BUSY", "Too many statements run at this moment. Try again."
+            ) from error
+        try:
+            return await self._in_child_now(exchange, seconds)
+        finally:
+            turns.release()
+
+    async def _in_child_now(self, exchange: Callable[[Child], Awaitable[_T]], seconds: float) -> _T:
         """Does an exchange with a child of its own, and ends the child whatever happens."""
         deadline = asyncio.timeout(seconds)
         try:
-            async with deadline, self._turns:
+            async with deadline:
                 for _ in range(_ATTEMPTS):
                     child, server = await self._take()
                     try:

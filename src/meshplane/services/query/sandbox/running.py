@@ -58,8 +58,8 @@ def run(sock: socket.socket, connection: Connection, statement: Statement) -> No
     if plan.parsed is None:
         answer = _described(relations[0], statement)
     else:
-        key = views.hash_key(bytes.fromhex(granted["maskKey"]))
-        _prepare(connection, statement.limits, plan.names, relations, key)
+        mask_key = bytes.fromhex(granted["maskKey"])
+        _prepare(connection, statement.limits, plan.names, relations, mask_key)
         answer = _executed(connection, plan, plan.parsed, statement)
     channel.send(
         sock,
@@ -148,7 +148,7 @@ def _prepare(
     limits: Limits,
     names: Sequence[RelationName],
     relations: Sequence[Relation],
-    key: str,
+    mask_key: bytes,
 ) -> None:
     """Locks the engine, and builds in it the views of what the statement names."""
     path = _search_path(names, relations)
@@ -158,7 +158,7 @@ def _prepare(
         lock(connection, limits, files)
         views.check_files(connection, files)
         for relation in distinct.values():
-            views.create_view(connection, relation, key)
+            views.create_view(connection, relation, views.hash_key(mask_key, relation.schema))
         if path:
             connection.execute(f"SET search_path = {literal(','.join(path))}")
     except duckdb.Error as error:

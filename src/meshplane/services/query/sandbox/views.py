@@ -32,9 +32,10 @@ class Visible(NamedTuple):
     sql_type: str
 
 
-def hash_key(mask_key: bytes) -> str:
+def hash_key(mask_key: bytes, schema: str) -> str:
     """The text that goes in front of a value before it is hashed, derived from the tenant's key."""
-    digest = hmac.new(mask_key, _KEY_LABEL, hashlib.sha256).digest()
+    label = _KEY_LABEL + b"\0" + schema.lower().encode()
+    digest = hmac.new(mask_key, label, hashlib.sha256).digest()
     return base64.b64encode(digest).decode()[:_KEY_CHARACTERS]
 
 
