@@ -5,7 +5,6 @@ path answers without a token only if it stands in `OPEN_PATHS`, compared whole a
 """
 
 import re
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,6 +25,7 @@ from meshplane.kit.errors import (
     Unauthenticated,
     UrlTooLong,
 )
+from meshplane.kit.ids import random_hex
 
 LONGEST_URL_BYTES = 8 * 1024
 MOST_HEADERS = 100
@@ -179,7 +179,7 @@ def _trace_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"traceparent" and (found := _TRACEPARENT.fullmatch(value)):
             return found[1].decode()
-    return f"{secrets.randbits(128):032x}"
+    return random_hex(32)
 
 
 def _is_open(scope: Scope) -> bool:

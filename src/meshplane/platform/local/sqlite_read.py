@@ -41,13 +41,25 @@ def get_many(
     now: int,
 ) -> list[Row]:
     """The rows with those keys that are there and have not expired by `now` (epoch seconds)."""
-    marks = ", ".join(["(?, ?)"] * len(keys))
-    found = connection.execute(
+    by_partition: dict[KeyValue, list[KeyValue]] = {}
+    for partition, sort in keys:
+        by_partition.setdefault(partition, []).append(sort)
+    found: list[Row] = []
+    for partition, sorts in by_partition.items():
+        lines = connection.execute(
+            _get_many_statement(table, len(sorts)), (partition, *sorts, now)
+        ).fetchall()
+        found += [Row(orjson.loads(body), version) for body, version in lines]
+    return found
+
+
+@cache
+def _get_many_statement(table: Table, count: int) -> str:
+    marks = ", ".join("?" * count)
+    return (
         f'SELECT body, version FROM "{table.name}" '  # noqa: S608 - declared names
-        f"WHERE (pk, sk) IN (VALUES {marks}) AND {_ALIVE}",
-        (*(part for key in keys for part in key), now),
-    ).fetchall()
-    return [Row(orjson.loads(body), version) for body, version in found]
+        f"WHERE pk = ? AND sk IN ({marks}) AND {_ALIVE}"
+    )
 
 
 @cache
