@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from meshplane.kit.errors import Conflict, MeshplaneError, Missing, Stale
+from meshplane.kit.errors import Conflict, MeshplaneError, Missing, Stale, Unavailable
 from meshplane.platform.store import ABSENT, Store
 from meshplane.platform.tables import Row
 from tests.builders.stores import NUMBERS, PAPERS, PLACES, SINGLES, THINGS, Place, event
@@ -399,6 +399,18 @@ async def test_commit__is_seen_by_another_store_of_the_same_place(place: Place) 
         await put(first, "a", 1)
     await first.close()
     await second.close()
+
+
+async def test_close__refuses_what_comes_after_it_rather_than_let_it_wait(place: Place) -> None:
+    store = place.open()
+    await put(store, "a")
+    late = store.begin()
+    late.put(SINGLES, {"id": "b"})
+    await store.close()
+    async with asyncio.timeout(5):
+        with pytest.raises(Unavailable) as caught:
+            await late.commit()
+    assert caught.value.code == "STORE_UNAVAILABLE"
 
 
 async def test_close__commits_what_was_begun(place: Place) -> None:
