@@ -1,20 +1,27 @@
 """What a steward decides is what is granted: checked as a whole, and never more than was asked."""
 
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
+from meshplane.kit.clock import SystemClock, to_text
 from meshplane.run.links import issuer
 from meshplane.run.settings import read_settings
-from tests.builders.kept_state import audit_records
+from tests.builders.kept_state import audit_records, kept_state, settled_state
 from tests.builders.refusals import fields, problem_of
 from tests.builders.server import running_server
 from tests.builders.small_mesh import SmallMesh
 
 LONG_AGO, SOONER, LATER = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
-WORN_OUT = " OR ".join(f"level = {number}" for number in range(120))
-"""A row filter that is fine by itself, and too long once it is joined with another of its kind."""
+
+
+def any_of(condition: str, times: int) -> str:
+    """A row filter of that many conditions."""
+    return " OR ".join([condition] * times)
 
 
 @pytest.fixture(scope="module")
@@ -44,37 +51,137 @@ def trail(mesh: SmallMesh) -> list[dict[str, Any]]:
     return found
 
 
-def test_approve__a_mask_for_a_column_that_would_not_be_granted_is_refused(
-    mesh: SmallMesh,
-) -> None:
+def by_subscriptions(mesh: SmallMesh, method: str, body: dict[str, Any]) -> httpx.Response:
+    """The answer of the permissions service to the subscriptions service."""
+    own = issuer(read_settings(home=mesh.server.home))
+    token = own.mint("subscriptions", (), service="subscriptions", on_behalf_of="user:sam@harbour")
+    with mesh.server.client() as service:
+        service.headers["Authorization"] = f"Bearer {token}"
+        answer = service.post(f"/internal/v1/permissions/{method}", json=body)
+    assert answer.is_success, answer.text
+    return answer
+
+
+def grant_named(mesh: SmallMesh, grant_id: str) -> dict[str, Any]:
+    """A grant of the readings' levels to `maps`, as services write it."""
+    return {
+        "grant_id": grant_id,
+        "principal": f"project:{mesh.maps}",
+        "asset_id": mesh.readings,
+        "domain_id": mesh.harbour,
+        "row_filter": None,
+        "columns": [{"name": "level", "mask": None}],
+        "excluded_columns": [],
+        "expires_at": None,
+        "subscription_id": "sub-req-late",
+    }
+
+
+def granted(mesh: SmallMesh) -> set[str]:
+    """The ids of the grants on readings."""
+    grants = mesh.ask("steward", "GET", f"/permissions?assetId={mesh.readings}&limit=200")
+    return {grant["grantId"] for grant in grants["items"]}
+
+
+def refused_approval(mesh: SmallMesh, request_id: str, **approval: Any) -> dict[str, Any]:
+    """The problem that an approval meets, which leaves everything as it was."""
+    before = settled_state(mesh.server.home)
+    told = problem_of(decide(mesh, request_id, "approve", **approval))
+    assert kept_state(mesh.server.home) == before
+    assert mesh.ask("other", "GET", f"/subscriptions/{request_id}")["status"] == "requested"
+    return told
+
+
+def test_approve__a_mask_for_a_column_that_was_not_asked_for_is_refused(mesh: SmallMesh) -> None:
     request_id = request(mesh, columns=["level"])
-    told = problem_of(decide(mesh, request_id, "approve", masks={"station": {"kind": "hash"}}))
+    told = refused_approval(mesh, request_id, masks={"station": {"kind": "hash"}})
+    assert (told["code"], fields(told)) == ("MASK_INVALID", ["masks.station"])
+
+
+def test_approve__a_mask_for_a_column_that_is_left_out_is_refused(mesh: SmallMesh) -> None:
+    told = refused_approval(
+        mesh, request(mesh), masks={"station": {"kind": "null"}}, excludedColumns=["station"]
+    )
     assert (told["code"], fields(told)) == ("MASK_INVALID", ["masks.station"])
 
 
 def test_approve__a_constant_in_place_of_numbers_is_refused(mesh: SmallMesh) -> None:
     masks = {"level": {"kind": "constant", "value": "n/a"}}
-    told = problem_of(decide(mesh, request(mesh), "approve", masks=masks))
+    told = refused_approval(mesh, request(mesh), masks=masks)
     assert (told["code"], fields(told)) == ("MASK_INVALID", ["masks.level"])
 
 
+def test_approve__a_constant_in_place_of_text_is_what_readers_see(mesh: SmallMesh) -> None:
+    masks = {"station": {"kind": "constant", "value": "n/a"}}
+    answer = decide(mesh, request(mesh), "approve", masks=masks)
+    assert answer.json()["scope"]["masks"] == {"station": {"kind": "constant", "value": "n/a"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        # Each is written out in 4,998 bytes; 8,192 is the limit.
+        pytest.param(250, 250, id="joined"),
+        # Joined they have 7,883 bytes as they come, and more only once they are written out.
+        pytest.param(250, 180, id="written out"),
+    ],
+)
 def test_approve__filters_that_are_too_long_together_never_become_a_grant(
+    mesh: SmallMesh, asked: int, given: int
+) -> None:
+    request_id = request(mesh, rowFilter=any_of("level = 1000", asked))
+    told = refused_approval(mesh, request_id, rowFilter=any_of("level = 2000", given))
+    assert (told["code"], fields(told)) == ("ROW_FILTER_INVALID", ["rowFilter"])
+    sql = {"sql": "SELECT count(*) FROM harbour.readings", "projectId": mesh.maps}
+    assert mesh.ask("other", "POST", "/query", sql)["rowCount"] == 1
+
+
+def test_approve__both_filters_hold(mesh: SmallMesh) -> None:
+    answer = decide(
+        mesh, request(mesh, rowFilter="level < 4 OR level = 9"), "approve", rowFilter="level > 2"
+    )
+    # Each part keeps its meaning: the OR of one does not swallow the other.
+    condition = answer.json()["scope"]["rowFilter"]
+    sql = f"SELECT level FROM harbour.readings WHERE {condition} ORDER BY level"
+    assert mesh.ask("owner", "POST", "/query", {"sql": sql})["rows"] == [[3], [9]]
+
+
+def test_approve__a_filter_that_grows_too_long_when_written_out_is_refused(
     mesh: SmallMesh,
 ) -> None:
-    request_id = request(mesh, rowFilter=WORN_OUT)
-    answer = decide(mesh, request_id, "approve", rowFilter=WORN_OUT.replace("=", "<>"))
-    if answer.is_success:
-        # Then the grant must work: it may not switch off what the project could read before.
-        sql = {"sql": "SELECT count(*) FROM harbour.readings", "projectId": mesh.maps}
-        assert mesh.ask("other", "POST", "/query", sql)["rowCount"] == 1
-    else:
-        assert problem_of(answer)["code"] == "ROW_FILTER_INVALID"
+    # Each `1::INT` is written out as `CAST(1 AS INT)`: fewer than 4,000 bytes become over 9,000.
+    row_filter = f"level IN ({','.join(['1::INT'] * 560)})"
+    told = refused_approval(mesh, request(mesh), rowFilter=row_filter)
+    assert (told["code"], fields(told)) == ("ROW_FILTER_INVALID", ["rowFilter"])
 
 
-def test_approve__the_sooner_of_two_ends_holds(mesh: SmallMesh) -> None:
-    for asked, given in ((SOONER, LATER), (LATER, SOONER)):
-        answer = decide(mesh, request(mesh, expiresAt=asked), "approve", expiresAt=given)
-        assert answer.json()["expiresAt"].startswith("2090-01-01")
+@pytest.mark.parametrize(
+    ("asked", "given"), [(SOONER, LATER), (LATER, SOONER), (SOONER, None), (None, SOONER)]
+)
+def test_approve__the_sooner_of_two_ends_holds(
+    mesh: SmallMesh, asked: str | None, given: str | None
+) -> None:
+    answer = decide(mesh, request(mesh, expiresAt=asked), "approve", expiresAt=given).json()
+    assert answer["expiresAt"].startswith("2090-01-01T00:00:00")
+    grants = mesh.ask("steward", "GET", f"/permissions?assetId={mesh.readings}&limit=200")["items"]
+    ends = {grant["grantId"]: grant["expiresAt"] for grant in grants}
+    assert ends[answer["grantId"]] == answer["expiresAt"]
+
+
+def test_approve__an_end_that_has_passed_since_it_was_asked_for_is_refused(
+    mesh: SmallMesh,
+) -> None:
+    end = SystemClock().now() + timedelta(seconds=3)
+    request_id = request(mesh, expiresAt=to_text(end))
+    time.sleep(max(0.0, (end - SystemClock().now()).total_seconds()) + 0.05)
+    for given in (None, LATER):
+        told = refused_approval(mesh, request_id, expiresAt=given)
+        assert (told["code"], fields(told)) == ("EXPIRY_INVALID", ["expiresAt"])
+
+
+def test_approve__an_end_in_the_past_is_refused(mesh: SmallMesh) -> None:
+    told = refused_approval(mesh, request(mesh, expiresAt=LATER), expiresAt=LONG_AGO)
+    assert (told["code"], fields(told)) == ("EXPIRY_INVALID", ["expiresAt"])
 
 
 def test_request__an_end_that_has_passed_is_refused(mesh: SmallMesh) -> None:
@@ -92,11 +199,23 @@ def test_request__of_no_column_is_refused(mesh: SmallMesh) -> None:
 def test_revoke__ends_the_grant_and_stays_ended(mesh: SmallMesh) -> None:
     request_id = request(mesh)
     grant_id = decide(mesh, request_id, "approve").json()["grantId"]
+    assert grant_id in granted(mesh)
     assert decide(mesh, request_id, "revoke").json()["status"] == "revoked"
-    grants = mesh.ask("steward", "GET", f"/permissions?assetId={mesh.readings}")["items"]
-    assert grant_id not in {grant["grantId"] for grant in grants}
+    assert grant_id not in granted(mesh)
     again = problem_of(decide(mesh, request_id, "revoke"))
     assert again["code"] == "ALREADY_DECIDED"
+
+
+def test_revoke__sent_again_under_its_key_answers_the_same(mesh: SmallMesh) -> None:
+    request_id = request(mesh)
+    decide(mesh, request_id, "approve")
+    path, body = f"/api/v1/subscriptions/{request_id}/revoke", {"reason": "No more."}
+    key = {"Idempotency-Key": "revoke-1"}
+    first, again = (
+        mesh.clients["steward"].post(path, json=body, headers=key) for _ in range(2)
+    )
+    assert first.json()["status"] == "revoked"
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
 
 
 def test_stored_answer__shows_nothing_of_today_to_a_steward_who_lost_his_role(
@@ -116,51 +235,60 @@ def test_stored_answer__shows_nothing_of_today_to_a_steward_who_lost_his_role(
     assert problem_of(repeated)["code"] == "SUBSCRIPTION_NOT_FOUND"
     assert "later on" not in repeated.text
     assert audit_records(mesh.server.home) == before + 1
+    last = [one for one in trail(mesh) if one["actor"] == "user:tom@harbour"][-1]
+    assert (last["outcome"], last["resource"]) == ("refused", f"Subscription:{request_id}")
 
 
-def test_trail__names_who_got_and_who_lost_a_role(mesh: SmallMesh) -> None:
-    member = f"/projects/{mesh.tides}/members/user:new@tides"
-    mesh.ask("owner", "PUT", member, {"role": "viewer"})
-    mesh.ask("owner", "DELETE", member)
-    told = {(record["operation"], str(record["detail"])) for record in trail(mesh)}
-    assert ("removeProjectMember", "{'principal': 'user:new@tides'}") in told
-    assert any(operation == "createProject" and "otto@maps" in detail for operation, detail in told)
+def test_trail__names_who_got_a_role_with_a_new_domain_or_project(mesh: SmallMesh) -> None:
+    told = [(one["operation"], one["detail"].get("members")) for one in trail(mesh)]
+    people = {"user:dora@harbour": "owner", "user:sam@harbour": "steward"}
+    assert ("createDomain", people) in told
+    assert ("createProject", {"user:otto@maps": "owner"}) in told
+
+
+def test_trail__names_who_lost_a_role(mesh: SmallMesh) -> None:
+    for role, member, operation in (
+        ("owner", f"/projects/{mesh.tides}/members/user:new@tides", "removeProjectMember"),
+        ("domain-owner", f"/domains/{mesh.harbour}/members/user:new@harbour", "removeDomainMember"),
+    ):
+        mesh.ask(role, "PUT", member, {"role": "viewer" if role == "owner" else "steward"})
+        mesh.ask(role, "DELETE", member)
+        assert problem_of(mesh.clients[role].delete(f"/api/v1{member}"))["status"] == 404
+        told = [one for one in trail(mesh) if one["operation"] == operation]
+        principal = member.rpartition("/")[2]
+        assert [(one["outcome"], one["detail"].get("principal")) for one in told[-2:]] == [
+            ("allowed", principal),
+            ("failed", principal),
+        ]
 
 
 def test_trail__keeps_that_a_person_tried_a_road_of_services(mesh: SmallMesh) -> None:
     answer = mesh.clients["other"].post("/internal/v1/permissions/revoke", json={"grant_id": "x"})
     assert problem_of(answer)["code"] == "FORBIDDEN"
-    last = trail(mesh)[-1]
-    assert (last["operation"], last["actor"], last["outcome"]) == (
-        "permissions.revoke",
-        "user:otto@maps",
-        "refused",
-    )
+    told = [one for one in trail(mesh) if one["operation"] == "permissions.revoke"]
+    assert [(one["actor"], one["outcome"], one["code"]) for one in told] == [
+        ("user:otto@maps", "refused", "FORBIDDEN")
+    ]
 
 
 def test_revoked_grant__never_comes_back_though_its_own_grant_arrives_late(
     mesh: SmallMesh,
 ) -> None:
-    own = issuer(read_settings(home=mesh.server.home))
-    token = own.mint("subscriptions", (), service="subscriptions", on_behalf_of="user:sam@harbour")
-    grant = {
-        "grant_id": "grant-late",
-        "principal": f"project:{mesh.maps}",
-        "asset_id": mesh.readings,
-        "domain_id": mesh.harbour,
-        "row_filter": None,
-        "columns": [{"name": "level", "mask": None}],
-        "excluded_columns": [],
-        "expires_at": None,
-        "subscription_id": "sub-req-late",
-    }
-    with mesh.server.client() as service:
-        service.headers["Authorization"] = f"Bearer {token}"
-        for method, body in (
-            ("revoke", {"grant_id": "grant-late"}),
-            ("grant", {"grant": grant}),
-        ):
-            answer = service.post(f"/internal/v1/permissions/{method}", json=body)
-            assert answer.is_success, answer.text
-    grants = mesh.ask("steward", "GET", f"/permissions?assetId={mesh.readings}")["items"]
-    assert "grant-late" not in {found["grantId"] for found in grants}
+    never_granted = grant_named(mesh, "grant-late")
+    by_subscriptions(mesh, "revoke", {"grant_id": "grant-late"})
+    by_subscriptions(mesh, "grant", {"grant": never_granted})
+    assert "grant-late" not in granted(mesh)
+
+
+def test_revoked_grant__sent_once_more_stays_revoked(mesh: SmallMesh) -> None:
+    grant = grant_named(mesh, "grant-again")
+    by_subscriptions(mesh, "grant", {"grant": grant})
+    assert "grant-again" in granted(mesh)
+    first, again = (
+        by_subscriptions(mesh, "revoke", {"grant_id": "grant-again"}) for _ in range(2)
+    )
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    by_subscriptions(mesh, "grant", {"grant": grant})
+    assert "grant-again" not in granted(mesh)
+    path = f"/permissions/effective?principal=project:{mesh.maps}&assetId={mesh.readings}"
+    assert "grant-again" not in mesh.ask("other", "GET", path)["grants"]

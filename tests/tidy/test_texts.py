@@ -20,7 +20,7 @@ REGISTRY = re.compile(
 )
 
 # A folder of one person's or one image's disk. What stands before it must not make it the end of
-# a longer path, of an address, or of a placeholder (`{bucket}/work/`).
+# a longer path, of an address, or of a placeholder (`{bucket}/data/`).
 MACHINE_PATH = re.compile(
     r"(?<![\w.\-}\])>*$%])/(root|work|opt|srv|mnt|(home|Users)/[\w.-]+)(/|(?![\w.-]))"
 )
