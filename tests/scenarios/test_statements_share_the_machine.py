@@ -152,6 +152,21 @@ def test_endless_statements_of_one_person__keep_nobody_else_waiting(mesh: SmallM
     assert waited_seconds < 5
 
 
+def test_statements_that_take_every_turn__keep_no_steward_waiting(mesh: SmallMesh) -> None:
+    request_id = mesh.new_subscription()
+    tokens = [mesh.server.token(f"busy{number % 2}@nowhere") for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        stuck = [pool.submit(ask_and_hang_up, mesh.server, token, 6.0) for token in tokens]
+        time.sleep(1.0)
+        path = f"/subscriptions/{request_id}/approve"
+        approved = mesh.ask("steward", "POST", path, {"reason": "Yes.", "rowFilter": "level < 3"})
+        assert not any(one.done() for one in stuck)
+        for one in stuck:
+            one.result(timeout=30)
+    assert approved["status"] == "active"
+    assert len(cancelled(mesh, "busy", 4)) == 4
+
+
 def test_statement_of_somebody_who_hung_up__is_ended_and_on_record(mesh: SmallMesh) -> None:
     server = mesh.server
     tokens = [server.token(f"gone{number}@nowhere") for number in range(4)]

@@ -211,9 +211,7 @@ def test_revoke__sent_again_under_its_key_answers_the_same(mesh: SmallMesh) -> N
     decide(mesh, request_id, "approve")
     path, body = f"/api/v1/subscriptions/{request_id}/revoke", {"reason": "No more."}
     key = {"Idempotency-Key": "revoke-1"}
-    first, again = (
-        mesh.clients["steward"].post(path, json=body, headers=key) for _ in range(2)
-    )
+    first, again = (mesh.clients["steward"].post(path, json=body, headers=key) for _ in range(2))
     assert first.json()["status"] == "revoked"
     assert (again.status_code, again.json()) == (first.status_code, first.json())
 
@@ -284,9 +282,7 @@ def test_revoked_grant__sent_once_more_stays_revoked(mesh: SmallMesh) -> None:
     grant = grant_named(mesh, "grant-again")
     by_subscriptions(mesh, "grant", {"grant": grant})
     assert "grant-again" in granted(mesh)
-    first, again = (
-        by_subscriptions(mesh, "revoke", {"grant_id": "grant-again"}) for _ in range(2)
-    )
+    first, again = (by_subscriptions(mesh, "revoke", {"grant_id": "grant-again"}) for _ in range(2))
     assert (again.status_code, again.content) == (first.status_code, first.content)
     by_subscriptions(mesh, "grant", {"grant": grant})
     assert "grant-again" not in granted(mesh)
