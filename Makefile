@@ -49,7 +49,7 @@ format: setup-dev ## lay the code out and sort its imports
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
-bench: setup-dev ## run the benchmarks, one after another
+bench: setup-dev $(VENV)/.peers ## run the benchmarks, one after another
 	@set -e; for file in benchmarks/bench_*.py; do \
 		echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
 
@@ -63,7 +63,8 @@ lock: ## pin the dependencies anew; ARGS=--upgrade takes newer versions
 	"$$folder/bin/python" -m pip -qq --disable-pip-version-check install uv==$(UV_VERSION); \
 	"$$folder/bin/uv" $(COMPILE) $(ARGS) --extra build -o requirements/core.txt pyproject.toml; \
 	"$$folder/bin/uv" $(COMPILE) $(ARGS) --extra build --extra dev -c requirements/core.txt \
-		-o requirements/dev.txt pyproject.toml
+		-o requirements/dev.txt pyproject.toml; \
+	"$$folder/bin/uv" $(COMPILE) $(ARGS) -o requirements/peers.txt benchmarks/peers.in
 
 clean: ## remove what was installed and cached; what you stored in .meshplane stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
@@ -101,6 +102,15 @@ $(VENV)/.core: $(VENV)/.python requirements/core.txt
 $(VENV)/.dev: $(VENV)/.core requirements/dev.txt
 	@echo 'Installing the pinned tools for development'
 	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The peers that benchmarks measure against have an environment of their own: what they need is
+# nothing that the product should agree with.
+$(VENV)/.peers: $(VENV)/.python requirements/peers.txt
+	@echo 'Installing the pinned peers of the benchmarks'
+	@$(BIN)/python -m venv --clear $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip -qq --disable-pip-version-check install --require-hashes \
+		-r requirements/peers.txt
 	@touch $@
 
 $(VENV)/.package: $(VENV)/.core pyproject.toml
