@@ -11,16 +11,19 @@ import pytest
 
 from meshplane.events import lane as lanes
 from meshplane.events.consumer import Consumer
+from meshplane.events.dead_letters import ALL, redrive
 from meshplane.events.lane import CURSORS, PARKED, CursorMoved, Lane
+from meshplane.events.queues import DEAD_LETTERS
 from meshplane.events.relay import Relay
 from meshplane.kit.clock import FixedClock, SystemClock
 from meshplane.kit.errors import Conflict, Stale, Unavailable
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.local.sqlite import SqliteStore
 from meshplane.platform.store import Store, UnitOfWork
+from meshplane.platform.tables import Row
 from tests.builders.stores import NOON, SINGLES, SqlitePlace, event
 
-TABLES = (CURSORS, PARKED, SINGLES)
+TABLES = (CURSORS, PARKED, DEAD_LETTERS, SINGLES)
 CHANGED = frozenset({"ThingChanged"})
 
 
@@ -304,8 +307,73 @@ async def test_retries__are_given_up_after_the_last_and_free_the_entity(
     clock.advance(300)
     await lane.retry_due()
     assert listener.heard == ["a2"]
-    (item,) = await parked(store)
-    assert (item["attempts"], item["event"]["detail"]["said"]) == (3, "a1")
+    assert await parked(store) == []
+    (letter,) = await dead_letters(store)
+    told = {key: letter.item[key] for key in ("queue", "errorCode", "attempts", "exhaustedLimit")}
+    assert told == {
+        "queue": "consumer:listener",
+        "errorCode": "INTERNAL",
+        "attempts": 3,
+        "exhaustedLimit": "maximumAttempts",
+    }
+    assert "no" not in letter.item["errorMessage"].split()
+
+
+async def dead_letters(store: Store) -> list[Row]:
+    page = await store.begin().query(DEAD_LETTERS, ALL, index="byTime")
+    return list(page.rows)
+
+
+async def test_event_that_was_given_up__is_delivered_after_a_redrive(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "MOST_ATTEMPTS", 2)
+    monkeypatch.setattr(lanes, "_LOOK_AGAIN_SECONDS", 0.05)
+    listener = Listener(failing={"a"})
+    relay = Relay(store, [listener.consumer], SystemClock())
+    relay.start()
+    await emit(store, "a1")
+    letters: list[Row] = []
+
+    async def given_up() -> bool:
+        letters[:] = await dead_letters(store)
+        return bool(letters)
+
+    await until(given_up)
+    listener.failing.clear()
+    work = store.begin()
+    redrive(work, letters[0], PARKED, SystemClock().now())
+    await work.commit()
+    await heard(store, 1)
+    await relay.stop()
+    assert listener.heard == ["a1"]
+    assert await parked(store) == []
+    assert await dead_letters(store) == []
+
+
+async def test_parked_event_of_an_older_layout__that_was_given_up_becomes_a_dead_letter(
+    store: SqliteStore,
+) -> None:
+    await emit(store, "a1", "b1")
+    (first, _) = await store.events_after(0, 10)
+    old = {name: getattr(first, name) for name in StoredEvent.__slots__ if name != "hops"}
+    work = store.begin()
+    work.put(
+        PARKED,
+        {
+            "consumer": "listener",
+            "sequence": first.sequence,
+            "entity": "a",
+            "attempts": 185,
+            "nextAttemptAt": 0.0,
+            "event": old,
+        },
+    )
+    await work.commit()
+    await Lane(store, Listener().consumer, SystemClock()).load()
+    assert await parked(store) == []
+    (letter,) = await dead_letters(store)
+    assert letter.item["back"]["event"] == old
 
 
 async def test_many_parked_events__are_all_delivered_in_order(

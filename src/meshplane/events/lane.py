@@ -2,18 +2,21 @@
 
 An event that fails is parked and tried again, later and later; events of the same entity queue
 behind it while those of others go on. The consumer's place moves only in the commit that holds the
-handler's own writes, so an effect in tables happens exactly once. Where two processes run the same
-consumer, the place's version lets one of them win, and the other goes on from there.
+handler's own writes, so an effect in tables happens exactly once. After the last attempt an event
+goes to the dead letters, and comes back from there when somebody redrives it. Where two processes
+run the same consumer, the place's version lets one of them win, and the other goes on from there.
 """
 
 import random
+import time
 from collections.abc import Callable
 from logging import WARNING
 from typing import Any
 
 from meshplane.events.consumer import Consumer
-from meshplane.kit.clock import Clock
-from meshplane.kit.errors import MeshplaneError, Stale, Unavailable
+from meshplane.events.dead_letters import MAXIMUM_ATTEMPTS, Failure, write_dead_letter
+from meshplane.kit.clock import Clock, from_text
+from meshplane.kit.errors import Stale, Unavailable
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import ABSENT, Store, UnitOfWork
 from meshplane.platform.tables import Row, Table
@@ -22,7 +25,11 @@ from meshplane.platform.telemetry import log
 CURSORS = Table("ConsumerCursors", "consumer")
 PARKED = Table("ParkedEvents", "consumer", "sequence")
 
+DEAD_LETTER_QUEUE = "consumers"
+"""Where the dead letters of all consumers lie."""
+
 MOST_ATTEMPTS = 185
+_LOOK_AGAIN_SECONDS = 1.0
 _PARKED_PAGE = 1000
 _FIRST_RETRY_SECONDS = 0.05
 _LONGEST_RETRY_SECONDS = 300.0
@@ -48,6 +55,7 @@ class Lane:
         self.position = 0
         self._version = ABSENT
         self._parked: list[Row] = []
+        self._looked_at = 0.0
 
     async def load(self) -> None:
         """Reads the consumer's place and its parked events from the store."""
@@ -58,17 +66,28 @@ class Lane:
         self._parked = await self._read_parked()
 
     async def _read_parked(self) -> list[Row]:
-        """All that wait to be tried again, oldest first. What was given up stays in the table."""
+        """All that wait to be tried again, oldest first."""
         found: list[Row] = []
         cursor = None
         while True:
             page = await self._store.begin().query(
                 PARKED, self.consumer.name, limit=_PARKED_PAGE, cursor=cursor
             )
-            found += (row for row in page.rows if row.item["attempts"] < MOST_ATTEMPTS)
+            for row in page.rows:
+                if row.item["attempts"] < MOST_ATTEMPTS:
+                    found.append(row)
+                else:
+                    # Before there were dead letters, such a row stayed where it was.
+                    await self._give_up(row, Failure("UNKNOWN", "Why it failed was not kept."))
             cursor = page.cursor
             if cursor is None:
+                self._looked_at = time.monotonic()
                 return found
+
+    async def look_again(self) -> None:
+        """Reads the parked events again from time to time: a redrive puts some back."""
+        if time.monotonic() - self._looked_at >= _LOOK_AGAIN_SECONDS:
+            self._parked = await self._read_parked()
 
     async def deliver(self, event: StoredEvent) -> None:
         """Delivers one event, or parks it.
@@ -80,7 +99,7 @@ class Lane:
         if event.sequence <= self.position:
             return
         blocked = any(row.item["entity"] == event.entity for row in self._parked)
-        if not blocked and await self._attempt(event, self._moving(event.sequence)):
+        if not blocked and await self._attempt(event, self._moving(event.sequence)) is None:
             self._moved(event.sequence)
             return
         work = self._store.begin()
@@ -133,50 +152,73 @@ class Lane:
                 otherwise=CursorMoved("CURSOR_MOVED", "Another process delivered it."),
             )
 
-        if not await self._attempt(event, unpark):
-            work = self._store.begin()
-            item = self._parked_item(event, row.item["attempts"] + 1)
-            work.put(PARKED, item, expected=row.version)
-            await work.commit()
+        failure = await self._attempt(event, unpark)
+        if failure is None:
+            return
+        if row.item["attempts"] + 1 >= MOST_ATTEMPTS:
+            await self._give_up(row, failure)
+            return
+        work = self._store.begin()
+        item = self._parked_item(event, row.item["attempts"] + 1)
+        work.put(PARKED, item, expected=row.version)
+        await work.commit()
 
-    async def _attempt(self, event: StoredEvent, also: Callable[[UnitOfWork], None]) -> bool:
-        """Whether the handler's work and what `also` adds were committed.
+    async def _give_up(self, row: Row, failure: Failure) -> None:
+        """Moves a parked event to the dead letters."""
+        event, name = StoredEvent(**row.item["event"]), self.consumer.name
+        work = self._store.begin()
+        write_dead_letter(
+            work,
+            queue=f"consumer:{name}",
+            message_id=event.event_id,
+            failure=failure,
+            exhausted_limit=MAXIMUM_ATTEMPTS,
+            attempts=MOST_ATTEMPTS,
+            now=self._clock.now(),
+            sent_at=from_text(event.time),
+            back=row.item,
+            origin={"eventId": event.event_id, "eventType": event.type, "hops": event.hops},
+            dead_letter_queue=DEAD_LETTER_QUEUE,
+            parked=True,
+        )
+        gone = CursorMoved("CURSOR_MOVED", "Another process gave it up.")
+        work.delete(PARKED, name, event.sequence, expected=row.version, otherwise=gone)
+        await work.commit()
+
+    async def _attempt(
+        self, event: StoredEvent, also: Callable[[UnitOfWork], None]
+    ) -> Failure | None:
+        """Commits the handler's work and what `also` adds; why that failed, if it did.
 
         Whatever the handler raises parks its event, even that a service which it calls is not to
         be had: the other consumers must not wait for that one.
         """
-        work = self._store.begin()
+        work = self._store.begin(hops=event.hops)
         try:
             await self.consumer.handle(work, event)
         except Exception as error:  # noqa: BLE001 - see above
-            self._log_parked(event, error)
-            return False
+            return self._log_parked(event, error)
         also(work)
         try:
             await work.commit()
         except (CursorMoved, Unavailable):
             raise
         except Exception as error:  # noqa: BLE001 - what the handler wrote cannot be stored
-            self._log_parked(event, error)
-            return False
-        return True
+            return self._log_parked(event, error)
+        return None
 
-    def _log_parked(self, event: StoredEvent, error: Exception) -> None:
-        code = error.code if isinstance(error, MeshplaneError) else type(error).__name__
+    def _log_parked(self, event: StoredEvent, error: Exception) -> Failure:
+        failure = Failure.of(error)
         log(
             WARNING,
             "event_parked",
             consumer=self.consumer.name,
             event_id=event.event_id,
             event_type=event.type,
-            code=code,
+            code=failure.code,
+            error=type(error).__name__,
         )
-
-    async def _handle(self, event: StoredEvent, also: Callable[[UnitOfWork], None]) -> None:
-        work = self._store.begin()
-        await self.consumer.handle(work, event)
-        also(work)
-        await work.commit()
+        return failure
 
     def _moving(self, position: int) -> Callable[[UnitOfWork], None]:
         def move(work: UnitOfWork) -> None:

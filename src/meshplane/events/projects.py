@@ -28,3 +28,13 @@ class ProjectMembersChanged(Payload):
     principal: str
     role: str | None
     changed_by: str
+
+
+class ProjectSetupCompleted(Payload):
+    """A project's folders, role and repository are there; `status` is `success`."""
+
+    source: ClassVar[str] = "management-app.lambda"
+    entity_field: ClassVar[str] = "project_id"
+
+    project_id: str
+    status: str

@@ -75,6 +75,7 @@ class Relay:
             await self._hand_over_to_all(page, reached)
             position = reached
             for lane in self._lanes:
+                await lane.look_again()
                 await lane.retry_due()
             if not page:
                 await self._store.wait_for_events(self._types, position, self._patience_seconds())

@@ -75,3 +75,16 @@ class SubscriptionRevoked(Payload):
     asset_id: str
     revoked_by: str
     revoked_at: str
+
+
+class SubscriberNotified(Payload):
+    """A project that reads an asset is told something about it."""
+
+    source: ClassVar[str] = "management-app.subscriptions"
+    entity_field: ClassVar[str] = "project_id"
+
+    project_id: str
+    asset_id: str
+    request_id: str
+    message: str
+    notified_at: str

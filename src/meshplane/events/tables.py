@@ -49,3 +49,16 @@ class TableSnapshotCommitted(Payload):
     query_id: str | None = None
     from_table_ids: tuple[str, ...] = ()
     origins: tuple[ColumnOrigin, ...] = ()
+
+
+class TableSnapshotsExpired(Payload):
+    """Old versions of a table were forgotten, with the files that only they had."""
+
+    source: ClassVar[str] = "management-app.tables"
+    entity_field: ClassVar[str] = "table_id"
+
+    table_id: str
+    expired_snapshots: int
+    removed_files: int
+    expired_by: str
+    expired_at: str

@@ -13,12 +13,16 @@ class NewEvent:
         source: `management-app.projects`; EventBridge's source.
         entity: what it happened to; events of one entity are delivered in order.
         detail: the payload, JSON values only.
+        hops: how many rules and workflows led to it from what a person or a clock began.
+        event_id: its id, where one is promised before the commit; otherwise the store makes it.
     """
 
     type: str
     source: str
     entity: str
     detail: dict[str, Any]
+    hops: int = 0
+    event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +36,4 @@ class StoredEvent:
     entity: str
     time: str
     detail: dict[str, Any]
+    hops: int = 0

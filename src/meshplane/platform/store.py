@@ -5,7 +5,7 @@ One unit of work is one commit: rows, events and audit records together or not a
 locked while a use case thinks.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from typing import Any, Protocol
 
 from meshplane.kit.errors import MeshplaneError
@@ -82,7 +82,7 @@ class UnitOfWork(Protocol):
         ...
 
     def emit(self, event: NewEvent) -> None:
-        """Adds an event to the outbox."""
+        """Adds an event to the outbox; its hops are at least those that `begin` was given."""
         ...
 
     def record(self, record: dict[str, Any]) -> None:
@@ -103,8 +103,16 @@ class UnitOfWork(Protocol):
 class Store(Protocol):
     """Opens units of work, and reads the two logs that they write."""
 
-    def begin(self) -> UnitOfWork:
-        """A new unit of work."""
+    def begin(self, hops: int = 0) -> UnitOfWork:
+        """A new unit of work; `hops` as in `NewEvent`, of what it is begun for."""
+        ...
+
+    def on_puts(self, table: Table, call: Callable[[Set[KeyValue]], None]) -> None:
+        """Has `call` called after each commit of this process that put items of the table.
+
+        It gets the partition keys of these items. It is a hint that saves waiting: what other
+        processes put is not told. `call` returns at once and raises nothing.
+        """
         ...
 
     async def events_after(self, sequence: int, limit: int) -> Sequence[StoredEvent]:
@@ -121,9 +129,20 @@ class Store(Protocol):
         ...
 
     async def wait_for_events(
-        self, types: frozenset[str], after: int, timeout_seconds: float
+        self, types: frozenset[str] | None, after: int, timeout_seconds: float
     ) -> None:
-        """Returns when there may be events of these types past `after`, or after the timeout."""
+        """Returns when there may be events of these types past `after`, or after the timeout.
+
+        Types of None are all.
+        """
+        ...
+
+    async def last_event(self) -> int:
+        """The place of the newest event in the outbox; 0 while there is none."""
+        ...
+
+    async def event_place(self, event_id: str) -> int | None:
+        """The place of an event in the outbox; it looks through all of it."""
         ...
 
     async def audit_after(self, sequence: int, limit: int) -> Sequence[tuple[int, bytes, str]]:

@@ -6,8 +6,9 @@ thread. Full-text search and long scans run in a thread, on a connection of its 
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from meshplane.platform.tables import Item, KeyValue, Row, RowPage, SortConditio
 
 _AUDIT_PAGE = 1000
 _MOST_KEYS = 200
-_EVENTS = "SELECT sequence, event_id, type, source, entity, time, detail FROM Outbox"
+_EVENTS = "SELECT sequence, event_id, type, source, entity, time, detail, hops FROM Outbox"
 
 T = TypeVar("T")
 
@@ -34,8 +35,9 @@ T = TypeVar("T")
 class SqliteUnitOfWork:
     """A unit of work on SQLite; see `UnitOfWork`."""
 
-    def __init__(self, store: "SqliteStore") -> None:
+    def __init__(self, store: "SqliteStore", hops: int = 0) -> None:
         self._store = store
+        self._hops = hops
         self._batch = Batch()
         self._own: dict[tuple[str, KeyValue, KeyValue], Item | None] = {}
 
@@ -116,6 +118,8 @@ class SqliteUnitOfWork:
 
     def emit(self, event: NewEvent) -> None:
         """See `UnitOfWork.emit`."""
+        if event.hops < self._hops:
+            event = replace(event, hops=self._hops)
         self._batch.events.append(event)
 
     def record(self, record: dict[str, Any]) -> None:
@@ -149,16 +153,21 @@ class SqliteStore:
         self._thread_reader = connect(str(path))
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-read")
         applier = Applier(writer, new_id, lambda: to_text(clock.now()))
-        self._writer = GroupCommit(writer, applier, self.now, self._events_arrived)
-        self._event_waiters: dict[asyncio.Future[None], frozenset[str]] = {}
+        self._writer = GroupCommit(writer, applier, self.now, self._committed)
+        self._event_waiters: dict[asyncio.Future[None], frozenset[str] | None] = {}
+        self._put_listeners: dict[str, list[Callable[[Set[KeyValue]], None]]] = {}
 
     def now(self) -> int:
         """The present in epoch seconds."""
         return int(self._clock.now().timestamp())
 
-    def begin(self) -> SqliteUnitOfWork:
+    def begin(self, hops: int = 0) -> SqliteUnitOfWork:
         """See `Store.begin`."""
-        return SqliteUnitOfWork(self)
+        return SqliteUnitOfWork(self, hops)
+
+    def on_puts(self, table: Table, call: Callable[[Set[KeyValue]], None]) -> None:
+        """See `Store.on_puts`."""
+        self._put_listeners.setdefault(table.name, []).append(call)
 
     async def commit(self, batch: Batch) -> None:
         """Makes one batch durable, together with those that arrive at the same time."""
@@ -181,7 +190,7 @@ class SqliteStore:
     ) -> tuple[Sequence[StoredEvent], int]:
         """See `Store.events_of`."""
         # Sequences are given inside the one writing transaction, so none below this comes later.
-        last = self.reader.execute("SELECT max(sequence) FROM Outbox").fetchone()[0] or 0
+        last = await self.last_event()
         marks = ", ".join("?" for _ in types)
         found = self.reader.execute(
             f"{_EVENTS} WHERE sequence > ? AND sequence <= ? AND type IN ({marks}) "
@@ -192,21 +201,51 @@ class SqliteStore:
         return events, events[-1].sequence if len(events) == limit else max(after, last)
 
     async def wait_for_events(
-        self, types: frozenset[str], after: int, timeout_seconds: float
+        self, types: frozenset[str] | None, after: int, timeout_seconds: float
     ) -> None:
         """See `Store.wait_for_events`."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._event_waiters[waiter] = types
         try:
-            if not (await self.events_of(types, after, 1))[0]:
+            if types is None:
+                waits = await self.last_event() <= after
+            else:
+                waits = not (await self.events_of(types, after, 1))[0]
+            if waits:
                 await asyncio.wait([waiter], timeout=timeout_seconds)
         finally:
             del self._event_waiters[waiter]
 
-    def _events_arrived(self, types: set[str]) -> None:
-        for waiter, wanted in self._event_waiters.items():
-            if not waiter.done() and not wanted.isdisjoint(types):
-                waiter.set_result(None)
+    async def last_event(self) -> int:
+        """See `Store.last_event`."""
+        found = self.reader.execute("SELECT max(sequence) FROM Outbox").fetchone()
+        return found[0] or 0
+
+    async def event_place(self, event_id: str) -> int | None:
+        """See `Store.event_place`."""
+        found = await self.in_thread(
+            lambda reader: reader.execute(
+                "SELECT sequence FROM Outbox WHERE event_id = ?", (event_id,)
+            ).fetchone()
+        )
+        return found[0] if found else None
+
+    def _committed(self, batches: Sequence[Batch]) -> None:
+        """Wakes those who wait for what was committed."""
+        types = {event.type for batch in batches for event in batch.events}
+        if types:
+            for waiter, wanted in self._event_waiters.items():
+                if not waiter.done() and (wanted is None or not wanted.isdisjoint(types)):
+                    waiter.set_result(None)
+        for name, calls in self._put_listeners.items():
+            put = {
+                write.partition
+                for batch in batches
+                for write in batch.writes
+                if write.table.name == name and write.item is not None
+            }
+            for call in calls if put else ():
+                call(put)
 
     async def audit_after(self, sequence: int, limit: int) -> Sequence[tuple[int, bytes, str]]:
         """See `Store.audit_after`."""
@@ -263,6 +302,6 @@ class SqliteStore:
         self.reader.close()
 
 
-def _event(line: tuple[int, str, str, str, str, str, str]) -> StoredEvent:
-    sequence, event_id, kind, source, entity, time, detail = line
-    return StoredEvent(sequence, event_id, kind, source, entity, time, orjson.loads(detail))
+def _event(line: tuple[int, str, str, str, str, str, str, int]) -> StoredEvent:
+    sequence, event_id, kind, source, entity, time, detail, hops = line
+    return StoredEvent(sequence, event_id, kind, source, entity, time, orjson.loads(detail), hops)

@@ -9,7 +9,7 @@ on and the next group gathers.
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from logging import ERROR
 
@@ -32,7 +32,7 @@ class GroupCommit:
         connection: the one that writes; nothing else uses it.
         applier: of that connection.
         now: the present in epoch seconds.
-        on_events: called after a commit with the types of the events that it stored.
+        on_commit: called after a commit with the batches that it made durable.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class GroupCommit:
         connection: sqlite3.Connection,
         applier: Applier,
         now: Callable[[], int],
-        on_events: Callable[[set[str]], None],
+        on_commit: Callable[[Sequence[Batch]], None],
     ) -> None:
         self._connection = connection
         self._applier = applier
         self._now = now
-        self._on_events = on_events
+        self._on_commit = on_commit
         self._closed = False
         self._waiting: list[_Waiting] = []
         self._worker: asyncio.Task[None] | None = None
@@ -92,9 +92,8 @@ class GroupCommit:
             for (_, done), refusal in failed:
                 if not done.done():
                     done.set_exception(refusal)
-            types = {event.type for batch, _ in written for event in batch.events}
-            if types:
-                self._on_events(types)
+            if written:
+                self._on_commit([batch for batch, _ in written])
 
     async def _begin(self) -> None:
         deadline = time.monotonic() + LOCK_WAIT_SECONDS

@@ -7,26 +7,38 @@ has an FTS5 table beside it, written in the same transaction.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterable
 
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.tables import Index, Table
 
-FORMAT = 1
+_WAL_WAIT_SECONDS = 5.0
+_WAL_RETRY_SECONDS = 0.005
+
+FORMAT = 2
 """The layout's number. A home written by a newer layout is refused, never guessed at."""
 
 SYSTEM_TABLES = """
 CREATE TABLE IF NOT EXISTS Outbox (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, type TEXT NOT NULL,
-    source TEXT NOT NULL, entity TEXT NOT NULL, time TEXT NOT NULL, detail TEXT NOT NULL);
+    source TEXT NOT NULL, entity TEXT NOT NULL, time TEXT NOT NULL, detail TEXT NOT NULL,
+    hops INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS AuditTrail (
     sequence INTEGER PRIMARY KEY, body BLOB NOT NULL, hash TEXT NOT NULL);
 """
 
+MIGRATIONS = {
+    # Events did not count how many rules led to them.
+    1: "ALTER TABLE Outbox ADD COLUMN hops INTEGER NOT NULL DEFAULT 0",
+}
+"""By the number of an older layout: the statement that brings it to the next one."""
+
 
 def index_columns(index: Index) -> tuple[str, ...]:
     """The columns that hold an index's keys."""
-    names = (f"{index.name}_pk", f"{index.name}_sk")
+    name = index.name.replace("-", "_")  # the columns stand in statements without quotes
+    names = (f"{name}_pk", f"{name}_sk")
     return names if index.sort else names[:1]
 
 
@@ -80,6 +92,9 @@ def create(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
                 "HOME_TOO_NEW",
                 f"The home folder has layout {found}, this Meshplane knows {FORMAT}: upgrade it.",
             )
+        # A new file has layout 0; it begins with the present one.
+        for layout in range(found or FORMAT, FORMAT):
+            connection.execute(MIGRATIONS[layout])
         for statement in SYSTEM_TABLES.split(";"):
             connection.execute(statement)
         for table in tables:
@@ -95,10 +110,24 @@ def create(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
 def connect(path: str) -> sqlite3.Connection:
     """A connection in WAL mode whose commits are on disk when they return."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _enter_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")
     # Pages that change again and again, as those of logs do, are copied into the database less
     # often: a tenth more writes a second, for a log of up to 32 MiB beside it.
     connection.execute("PRAGMA wal_autocheckpoint = 8000")
     return connection
+
+
+def _enter_wal(connection: sqlite3.Connection) -> None:
+    """Changes to WAL. SQLite does not wait here by itself when another process does the same."""
+    deadline = time.monotonic() + _WAL_WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+        time.sleep(_WAL_RETRY_SECONDS)

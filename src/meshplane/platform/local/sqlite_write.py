@@ -67,20 +67,21 @@ class Applier:
         now = self._now()
         events = [
             (
-                self._new_id("evt"),
+                event.event_id or self._new_id("evt"),
                 event.type,
                 event.source,
                 event.entity,
                 now,
                 orjson.dumps(event.detail).decode(),
+                event.hops,
             )
             for batch in batches
             for event in batch.events
         ]
         if events:
             self._connection.executemany(
-                "INSERT INTO Outbox (event_id, type, source, entity, time, detail) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO Outbox (event_id, type, source, entity, time, detail, hops) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 events,
             )
         records = [record for batch in batches for record in batch.records]

@@ -1,0 +1,52 @@
+"""The bell: tells those who wait in this process that a queue has something new.
+
+It is only a hint that saves waiting. Other processes do not hear it, so whoever listens looks again
+from time to time by himself.
+"""
+
+import asyncio
+from collections.abc import Set
+
+from meshplane.events.queues import MESSAGES
+from meshplane.platform.store import Store
+from meshplane.platform.tables import KeyValue
+
+
+class Bell:
+    """Rings after each commit of this process that put messages into queues.
+
+    Args:
+        store: whose commits it listens to.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._rings: dict[str, int] = {}
+        self._waiters: dict[asyncio.Future[None], str] = {}
+        store.on_puts(MESSAGES, self._put)
+
+    def ring(self, queue: str) -> None:
+        """Wakes whoever waits for the queue."""
+        self._put({queue})
+
+    def _put(self, queues: Set[KeyValue]) -> None:
+        for queue in queues:
+            name = str(queue)
+            self._rings[name] = self._rings.get(name, 0) + 1
+        for waiter, wanted in self._waiters.items():
+            if not waiter.done() and wanted in queues:
+                waiter.set_result(None)
+
+    def heard(self, queue: str) -> int:
+        """How often it rang for the queue; taken before one looks, it makes `wait` miss nothing."""
+        return self._rings.get(queue, 0)
+
+    async def wait(self, queue: str, heard: int, timeout_seconds: float) -> None:
+        """Returns once it has rung for the queue since `heard`, or after the timeout."""
+        if self.heard(queue) != heard:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = queue
+        try:
+            await asyncio.wait([waiter], timeout=timeout_seconds)
+        finally:
+            del self._waiters[waiter]
