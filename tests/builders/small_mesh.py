@@ -1,6 +1,7 @@
 """A small mesh on a real server: two domains, a project in each, one asset granted across."""
 
 import io
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ import httpx
 import pyarrow as pa
 
 from tests.builders.server import Server
+
+_LONGEST_WAIT_SECONDS = 30.0
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -70,6 +73,8 @@ class SmallMesh:
         logbook: a table of `tides` that is not published.
         subscription: the active one of `maps` to readings.
         run: a quality run of readings.
+        deployment: one of `tides` to staging. promotion: a request of `tides` from dev to staging.
+        share: of readings with another account, which has not accepted.
     """
 
     def __init__(self, server: Server) -> None:
@@ -108,6 +113,32 @@ class SmallMesh:
             f"/subscriptions/{self.subscription}/approve",
             {"reason": "They draw maps.", "rowFilter": "level < 5"},
         )
+        self._environments()
+
+    def _environments(self) -> None:
+        deployed = {"projectId": self.tides, "targetEnvironment": "staging"}
+        self.deployment = self.ask("owner", "POST", "/deployments", deployed)["deploymentId"]
+        wish = {
+            "projectId": self.tides,
+            "sourceEnvironment": "dev",
+            "targetEnvironment": "staging",
+        }
+        self.promotion = self.ask("owner", "POST", "/promotions", wish)["requestId"]
+        shared = {
+            "assetId": self.readings,
+            "targetAccount": "987654321098",
+            "permissions": ["SELECT"],
+        }
+        self.share = self.ask("steward", "POST", "/cross-account-share", shared)["shareId"]
+        self._wait_for_offer()
+
+    def _wait_for_offer(self) -> None:
+        """Until the share workflow has come to where the other side must accept."""
+        give_up = time.monotonic() + _LONGEST_WAIT_SECONDS
+        path = f"/cross-account-share/{self.share}"
+        while self.ask("steward", "GET", path)["status"] != "GRANTED":
+            assert time.monotonic() < give_up, "the share is not carried out"
+            time.sleep(0.05)
 
     def close(self) -> None:
         """Closes all connections."""

@@ -8,6 +8,8 @@ import httpx
 
 from tests.builders.small_mesh import ARROW, COLUMNS, CONTRACT, SmallMesh, arrow
 
+TEMPLATE = '{"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}}'
+
 QUERY = "SELECT count(*) AS n FROM harbour.readings"
 
 LINEAGE_EVENT = {
@@ -104,6 +106,61 @@ def _project_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request
         "updateProject": update,
         "putProjectMember": lambda: Request("PUT", f"{members}/{guest}", {"role": "viewer"}),
         "removeProjectMember": leaving,
+        "setupProject": lambda: Request("POST", f"/projects/{mesh.tides}/setup"),
+    }
+
+
+def _environment_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
+    staging = {"projectId": mesh.tides, "environment": "staging"}
+    return {
+        "requestPromotion": lambda: Request(
+            "POST",
+            "/promotions",
+            {
+                "projectId": mesh.tides,
+                "sourceEnvironment": "dev",
+                "targetEnvironment": "staging",
+                "cfnTemplate": TEMPLATE,
+                "reason": f"It works, {tag}.",
+            },
+        ),
+        "recordPromotionOutcome": lambda: Request(
+            "POST",
+            f"/promotions/{mesh.promotion}/outcome",
+            {"status": "APPROVED", "reason": "Fine.", "approvedBy": "user:sam@harbour"},
+        ),
+        "validateEnvironment": lambda: Request("POST", "/validate", staging),
+        "createDeployment": lambda: Request(
+            "POST",
+            "/deployments",
+            {"projectId": mesh.tides, "targetEnvironment": "staging", "cfnTemplate": TEMPLATE},
+        ),
+        "runEnvironmentTests": lambda: Request("POST", "/tests/run", staging),
+    }
+
+
+def _share_writes(mesh: SmallMesh) -> dict[str, Callable[[], Request]]:
+    one = f"/cross-account-share/{mesh.share}"
+
+    def step(name: str) -> Callable[[], Request]:
+        return lambda: Request("POST", f"{one}/{name}")
+
+    return {
+        "shareAsset": lambda: Request(
+            "POST",
+            "/cross-account-share",
+            {
+                "assetId": mesh.readings,
+                "targetAccount": "210987654321",
+                "permissions": ["SELECT", "DESCRIBE"],
+            },
+        ),
+        "acceptShare": step("accept"),
+        "createResourceShare": step("resource-share"),
+        "grantShareAccess": step("grant"),
+        "verifyShareAccess": step("verify"),
+        "completeShare": step("complete"),
+        "failShare": lambda: Request("POST", f"{one}/fail", {"reason": "Nobody answers."}),
     }
 
 
@@ -128,6 +185,11 @@ def _table_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]
         ),
         "deleteRows": lambda: Request(
             "POST", f"/tables/{mesh.logbook}/rows/delete", {"where": "level < 0"}
+        ),
+        "expireSnapshots": lambda: Request(
+            "POST",
+            f"/tables/{mesh.logbook}/snapshots/expire",
+            {"olderThanDays": 3000.0, "keepLast": 5},
         ),
         "materializeQuery": lambda: Request(
             "POST",
@@ -165,10 +227,23 @@ def _asset_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]
             },
         ),
         "updateAsset": update,
+        "listAssetInCatalog": lambda: Request("POST", f"/assets/{mesh.readings}/list"),
+        "indexAsset": lambda: Request("POST", "/catalog/index", {"assetId": mesh.readings}),
+        "rejectAssetPublication": lambda: Request(
+            "POST", f"/assets/{mesh.readings}/reject", {"reason": f"Not yet, {tag}."}
+        ),
         "putRuleset": lambda: Request(
             "PUT",
             f"/data-quality/rulesets/{mesh.readings}",
             {"ruleset": "Rules = [ RowCount > 1 ]"},
+        ),
+        "runAllQualityChecks": lambda: Request(
+            "POST",
+            "/data-quality/run-all",
+            {"triggeredBy": "scheduler", "timestamp": "2026-01-31T12:00:00Z"},
+        ),
+        "syncToDevelopment": lambda: Request(
+            "POST", "/query/sync-to-development", {"assetId": mesh.readings, "percent": 50.0}
         ),
         "startQualityRun": lambda: Request("POST", "/data-quality/run", {"assetId": mesh.readings}),
         "receiveLineageEvent": lambda: Request("POST", "/lineage", LINEAGE_EVENT),
@@ -211,6 +286,10 @@ def _subscription_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Re
         "revokeSubscription": lambda: Request(
             "POST", f"/subscriptions/{approved()}/revoke", {"reason": "No more."}
         ),
+        "notifySubscribers": lambda: Request(
+            "POST", "/subscriptions/notify", {"assetId": mesh.readings, "message": "New rows."}
+        ),
+        "fulfilSubscription": lambda: Request("POST", f"/subscriptions/{approved()}/fulfil"),
         "runQuery": lambda: Request(
             "POST",
             "/query",
@@ -228,12 +307,23 @@ def reads(mesh: SmallMesh) -> dict[str, Request]:
         "listProjects": "/projects",
         "getProject": f"/projects/{mesh.tides}",
         "listProjectMembers": f"/projects/{mesh.tides}/members",
+        "listPromotions": f"/promotions?projectId={mesh.tides}",
+        "getPromotion": f"/promotions/{mesh.promotion}",
+        "listDeployments": f"/deployments?projectId={mesh.tides}",
+        "getDeployment": f"/deployments/{mesh.deployment}",
+        "verifyDeployment": f"/verify?projectId={mesh.tides}&environment=staging",
+        "listAllTables": "/tables/all",
+        "listShares": f"/cross-account-share?assetId={mesh.readings}",
+        "getShare": f"/cross-account-share/{mesh.share}",
+        "checkShareAcceptance": f"/cross-account-share/{mesh.share}/acceptance",
         "listTables": f"/tables?projectId={mesh.tides}",
         "getTable": f"/tables/{mesh.logbook}",
         "listSnapshots": f"/tables/{mesh.logbook}/snapshots",
         "listAssets": "/assets",
         "getAsset": f"/assets/{mesh.readings}",
         "getAssetContract": f"/assets/{mesh.readings}/contract",
+        "validateAssetMetadata": f"/assets/{mesh.readings}/metadata",
+        "checkApprovalRequired": f"/assets/{mesh.readings}/approval",
         "searchCatalog": "/catalog/search?q=water",
         "getRuleset": f"/data-quality/rulesets/{mesh.readings}",
         "getQualityRun": f"/data-quality/runs/{mesh.run}",
@@ -264,7 +354,9 @@ def writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
     return {
         **_domain_writes(mesh, tag),
         **_project_writes(mesh, tag),
+        **_environment_writes(mesh, tag),
         **_table_writes(mesh, tag),
+        **_share_writes(mesh),
         **_asset_writes(mesh, tag),
         **_subscription_writes(mesh, tag),
     }
@@ -291,6 +383,8 @@ SENDER = {
     "approveSubscription": "steward",
     "rejectSubscription": "steward",
     "revokeSubscription": "steward",
+    "shareAsset": "steward",
+    "runAllQualityChecks": "administrator",
 }
 """Who may send each write; `owner`, who owns the project `tides`, where nobody is named."""
 
@@ -303,11 +397,20 @@ JSON_WRITES = (
     "putProjectMember",
     "createTable",
     "deleteRows",
+    "expireSnapshots",
     "materializeQuery",
+    "requestPromotion",
+    "validateEnvironment",
+    "createDeployment",
+    "runEnvironmentTests",
     "publishAsset",
     "updateAsset",
     "putRuleset",
     "startQualityRun",
+    "runAllQualityChecks",
+    "syncToDevelopment",
+    "shareAsset",
+    "notifySubscribers",
     "receiveLineageEvent",
     "requestSubscription",
     "approveSubscription",
@@ -317,5 +420,22 @@ JSON_WRITES = (
 )
 """The writing operations that take a JSON body."""
 
-WRITES = (*JSON_WRITES, "removeDomainMember", "removeProjectMember", "appendRows")
-"""All writing operations."""
+WRITES = (
+    *JSON_WRITES, "removeDomainMember", "removeProjectMember", "appendRows", "setupProject"
+)  # fmt: skip
+"""All writing operations that people may do."""
+
+SERVICE_WRITES = (
+    "listAssetInCatalog",
+    "rejectAssetPublication",
+    "indexAsset",
+    "recordPromotionOutcome",
+    "fulfilSubscription",
+    "acceptShare",
+    "createResourceShare",
+    "grantShareAccess",
+    "verifyShareAccess",
+    "completeShare",
+    "failShare",
+)
+"""What the mesh's own workflows do and no person may; a share is accepted between its steps."""

@@ -1,0 +1,1 @@
+"""Workflows: Amazon States Language, run embedded and durable."""

@@ -1,0 +1,1 @@
+"""Task resources that write to our own store, inside the commit of the transition."""
