@@ -5,7 +5,7 @@ write with an idempotency key) is repeated while the server is busy, up to `pati
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -20,6 +20,8 @@ TokenSource = Callable[[], str]
 _BUSY = frozenset({429, 502, 503, 504})
 _LONGEST_PAUSE_SECONDS = 5.0
 _PAGE_LIMIT = 200
+_STREAM_CONNECT_SECONDS = 10.0
+_LONGEST_SILENCE_SECONDS = 60.0
 
 
 class ApiProblem(MeshplaneError):
@@ -82,6 +84,36 @@ class Api:
     def get_lines(self, path: str) -> list[bytes]:
         """The lines of a newline-delimited document, byte for byte. Raises as `get` does."""
         return [line for line in self._send("GET", path).content.split(b"\n") if line]
+
+    def stream(self, path: str, *, last_event_id: str | None = None, **query: Any) -> Iterator[str]:
+        """The lines of a stream of events, as they come; it ends when the server ends it.
+
+        Args:
+            path: below /api/v1.
+            last_event_id: where an earlier stream broke off; the server goes on after it.
+            query: parameters; those that are None are left out.
+
+        Raises:
+            ApiProblem: the server refused.
+            Unavailable: nothing answers, or the stream broke off (`SERVER_UNREACHABLE`).
+        """
+        headers = {
+            "Authorization": f"Bearer {self._token()}",
+            "Accept": "text/event-stream",
+            **({"Last-Event-ID": last_event_id} if last_event_id else {}),
+        }
+        given = {name: value for name, value in query.items() if value is not None}
+        timeout = httpx.Timeout(_STREAM_CONNECT_SECONDS, read=_LONGEST_SILENCE_SECONDS)
+        try:
+            with self._client.stream(
+                "GET", API_ROOT + path, params=given, headers=headers, timeout=timeout
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _problem(response)
+                yield from _lines(response.iter_bytes())
+        except httpx.TransportError as error:
+            raise _unreachable(self._client.base_url) from error
 
     def items(
         self, path: str, *, cursor: str | None = None, **query: Any
@@ -172,6 +204,15 @@ def connect(base_url: str, *, timeout_seconds: float = 120.0) -> httpx.Client:
         return httpx.Client(base_url=base_url, timeout=timeout_seconds, trust_env=False)
     except httpx.InvalidURL as error:
         raise _unreachable(base_url) from error
+
+
+def _lines(parts: Iterable[bytes]) -> Iterator[str]:
+    """Lines that end in LF or CRLF. Other ends of lines may stand inside of JSON text."""
+    rest = b""
+    for part in parts:
+        *whole, rest = (rest + part).split(b"\n")
+        for line in whole:
+            yield line.removesuffix(b"\r").decode("utf-8", "replace")
 
 
 def _answer(response: httpx.Response) -> Any:

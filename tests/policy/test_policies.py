@@ -14,6 +14,9 @@ from tests.builders.server import running_server
 # Operations that no route has: services ask each other for them.
 INTERNAL_OPERATIONS = frozenset({"grantPermission", "revokePermission", "createTableFromQuery"})
 
+# What policies are asked beside an operation.
+ASKED_BESIDE = frozenset({"seeUnpublishedAssets"})
+
 RESOURCES = {
     "Mesh": MESH,
     "Domain": Resource("Domain", "dzd-1", "dzd-1"),
@@ -49,65 +52,121 @@ ASKERS = {
     "auditor": Asker("User", "ada@here", mesh_roles=frozenset({"auditor"})),
     "query": Asker("Service", "query"),
     "subscriptions": Asker("Service", "subscriptions"),
+    "workflows": Asker("Service", "workflows"),
 }
 
-# Who may do what. p: a role in the resource's project; d: a role in its domain; query and
-# subscriptions are services. yes: allowed; a dot: not.
+# Who may do what. p: a role in the resource's project; d: a role in its domain; query,
+# subscriptions and workflows are services. yes: allowed; a dot: not.
 DECISIONS = """
-action on                        nobody p-viewer p-contributor p-owner d-viewer d-steward d-owner admin auditor query subscriptions
-createDomain Mesh                .      .        .             .       .        .         .       yes   .       .     .
-listDomains Mesh                 yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
-getDomain Domain                 yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
-listDomainMembers Domain         yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
-updateDomain Domain              .      .        .             .       .        .         yes     yes   .       .     .
-putDomainMember Domain           .      .        .             .       .        .         yes     yes   .       .     .
-removeDomainMember Domain        .      .        .             .       .        .         yes     yes   .       .     .
-createProject Domain             .      .        .             .       .        .         yes     yes   .       .     .
-listProjects Mesh                yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
-getProject Project               yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
-listProjectMembers Project       yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
-updateProject Project            .      .        .             yes     .        .         .       yes   .       .     .
-putProjectMember Project         .      .        .             yes     .        .         .       yes   .       .     .
-removeProjectMember Project      .      .        .             yes     .        .         .       yes   .       .     .
-createTable Project              .      .        yes           yes     .        .         .       .     .       .     .
-createTableFromQuery Project     .      .        .             .       .        .         .       .     .       yes   .
-listTables Project               .      yes      yes           yes     .        .         .       .     .       .     .
-getTable Table                   .      yes      yes           yes     .        .         .       .     .       yes   yes
-listSnapshots Table              .      yes      yes           yes     .        .         .       .     .       yes   yes
-appendRows Table                 .      .        yes           yes     .        .         .       .     .       .     .
-deleteRows Table                 .      .        yes           yes     .        .         .       .     .       .     .
-publishAsset Project             .      .        yes           yes     .        .         .       .     .       .     .
-listAssets Mesh                  yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
-searchCatalog Mesh               yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
-getAsset Asset                   yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
-getAssetContract Asset           yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes
-getAssetLineage Asset            yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
-updateAsset Asset                .      .        yes           yes     .        .         .       .     .       .     .
-putRuleset Asset                 .      .        yes           yes     .        .         .       .     .       .     .
-getRuleset Asset                 .      yes      yes           yes     .        yes       yes     .     .       .     .
-startQualityRun Asset            .      .        yes           yes     .        .         .       .     .       .     .
-getQualityRun Asset              .      yes      yes           yes     .        yes       yes     .     .       .     .
-listQualityRuns Asset            .      yes      yes           yes     .        yes       yes     .     .       .     .
-requestSubscription Project      .      .        yes           yes     .        .         .       .     .       .     .
-getSubscription Subscription     .      yes      yes           yes     .        yes       yes     .     .       .     .
-approveSubscription Subscription .      .        .             .       .        yes       yes     .     .       .     .
-rejectSubscription Subscription  .      .        .             .       .        yes       yes     .     .       .     .
-revokeSubscription Subscription  .      .        .             .       .        yes       yes     .     .       .     .
-listSubscriptions Domain         .      .        .             .       .        yes       yes     .     .       .     .
-listSubscriptions Project        .      yes      yes           yes     .        .         .       .     .       .     .
-listGrants Asset                 .      yes      yes           yes     .        yes       yes     .     .       yes   yes
-getEffectivePermission Asset     .      yes      yes           yes     .        yes       yes     .     .       yes   yes
-grantPermission Mesh             .      .        .             .       .        .         .       .     .       .     yes
-revokePermission Mesh            .      .        .             .       .        .         .       .     .       .     yes
-runQuery Mesh                    yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .
-runQuery Project                 .      yes      yes           yes     .        .         .       .     .       .     .
-materializeQuery Project         .      .        yes           yes     .        .         .       .     .       .     .
-receiveLineageEvent Mesh         .      .        .             .       .        .         .       yes   .       .     .
-listEvents Mesh                  .      .        .             .       .        .         .       yes   yes     .     .
-listAuditRecords Mesh            .      .        .             .       .        .         .       yes   yes     .     .
-exportAuditTrail Mesh            .      .        .             .       .        .         .       yes   yes     .     .
-verifyAuditTrail Mesh            .      .        .             .       .        .         .       yes   yes     .     .
-getMetrics Mesh                  .      .        .             .       .        .         .       yes   yes     .     .
+action on                        nobody p-viewer p-contributor p-owner d-viewer d-steward d-owner admin auditor query subscriptions workflows
+createDomain Mesh                .      .        .             .       .        .         .       yes   .       .     .             .
+listDomains Mesh                 yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+getDomain Domain                 yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes           yes
+listDomainMembers Domain         yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes           yes
+updateDomain Domain              .      .        .             .       .        .         yes     yes   .       .     .             .
+putDomainMember Domain           .      .        .             .       .        .         yes     yes   .       .     .             .
+removeDomainMember Domain        .      .        .             .       .        .         yes     yes   .       .     .             .
+createProject Domain             .      .        .             .       .        .         yes     yes   .       .     .             .
+listProjects Mesh                yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+getProject Project               yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes           yes
+listProjectMembers Project       yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes           yes
+updateProject Project            .      .        .             yes     .        .         .       yes   .       .     .             .
+putProjectMember Project         .      .        .             yes     .        .         .       yes   .       .     .             .
+removeProjectMember Project      .      .        .             yes     .        .         .       yes   .       .     .             .
+setupProject Project             .      .        .             yes     .        .         .       yes   .       .     .             yes
+requestPromotion Project         .      .        yes           yes     .        .         .       .     .       .     .             yes
+getPromotion Project             .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+listPromotions Project           .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+recordPromotionOutcome Project   .      .        .             .       .        .         .       .     .       .     .             yes
+validateEnvironment Project      .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+createDeployment Project         .      .        .             yes     .        .         .       yes   .       .     .             yes
+getDeployment Project            .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+listDeployments Project          .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+runEnvironmentTests Project      .      .        .             yes     .        .         .       yes   .       .     .             yes
+verifyDeployment Project         .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+createTable Project              .      .        yes           yes     .        .         .       .     .       .     .             .
+createTableFromQuery Project     .      .        .             .       .        .         .       .     .       yes   .             .
+listTables Project               .      yes      yes           yes     .        .         .       .     .       .     .             .
+getTable Table                   .      yes      yes           yes     .        .         .       .     .       yes   yes           yes
+listSnapshots Table              .      yes      yes           yes     .        .         .       .     .       yes   yes           yes
+appendRows Table                 .      .        yes           yes     .        .         .       .     .       .     .             .
+deleteRows Table                 .      .        yes           yes     .        .         .       .     .       .     .             .
+expireSnapshots Table            .      .        .             yes     .        .         .       .     .       .     .             yes
+listAllTables Mesh               .      .        .             .       .        .         .       .     .       .     .             yes
+publishAsset Project             .      .        yes           yes     .        .         .       .     .       .     .             .
+listAssets Mesh                  yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes           yes
+searchCatalog Mesh               yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+getAsset Asset                   yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes           yes
+getAssetContract Asset           yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes           yes
+getAssetLineage Asset            yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+updateAsset Asset                .      .        yes           yes     .        .         .       .     .       .     .             .
+validateAssetMetadata Asset      .      yes      yes           yes     .        yes       yes     .     .       .     .             yes
+checkApprovalRequired Asset      .      yes      yes           yes     .        yes       yes     .     .       .     .             yes
+seeUnpublishedAssets Asset       .      yes      yes           yes     .        yes       yes     .     .       yes   yes           yes
+listAssetInCatalog Asset         .      .        .             .       .        .         .       .     .       .     .             yes
+rejectAssetPublication Asset     .      .        .             .       .        .         .       .     .       .     .             yes
+indexAsset Asset                 .      .        .             .       .        .         .       .     .       .     .             yes
+putRuleset Asset                 .      .        yes           yes     .        .         .       .     .       .     .             .
+getRuleset Asset                 .      yes      yes           yes     .        yes       yes     .     .       .     .             .
+startQualityRun Asset            .      .        yes           yes     .        .         .       .     .       .     .             yes
+getQualityRun Asset              .      yes      yes           yes     .        yes       yes     .     .       .     .             .
+listQualityRuns Asset            .      yes      yes           yes     .        yes       yes     .     .       .     .             .
+runAllQualityChecks Mesh         .      .        .             .       .        .         .       yes   .       .     .             yes
+syncToDevelopment Asset          .      .        yes           yes     .        .         .       .     .       .     .             yes
+shareAsset Asset                 .      .        .             .       .        yes       yes     .     .       .     .             yes
+getShare Asset                   .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+listShares Asset                 .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+checkShareAcceptance Asset       .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+acceptShare Asset                .      .        .             .       .        .         .       yes   .       .     .             .
+createResourceShare Asset        .      .        .             .       .        .         .       .     .       .     .             yes
+grantShareAccess Asset           .      .        .             .       .        .         .       .     .       .     .             yes
+verifyShareAccess Asset          .      .        .             .       .        .         .       .     .       .     .             yes
+completeShare Asset              .      .        .             .       .        .         .       .     .       .     .             yes
+failShare Asset                  .      .        .             .       .        .         .       .     .       .     .             yes
+requestSubscription Project      .      .        yes           yes     .        .         .       .     .       .     .             .
+getSubscription Subscription     .      yes      yes           yes     .        yes       yes     .     .       .     .             .
+approveSubscription Subscription .      .        .             .       .        yes       yes     .     .       .     .             .
+rejectSubscription Subscription  .      .        .             .       .        yes       yes     .     .       .     .             yes
+revokeSubscription Subscription  .      .        .             .       .        yes       yes     .     .       .     .             .
+fulfilSubscription Subscription  .      .        .             .       .        .         .       .     .       .     .             yes
+listSubscriptions Domain         .      .        .             .       .        yes       yes     .     .       .     .             .
+listSubscriptions Project        .      yes      yes           yes     .        .         .       .     .       .     .             .
+notifySubscribers Asset          .      .        yes           yes     .        .         .       .     .       .     .             yes
+listGrants Asset                 .      yes      yes           yes     .        yes       yes     .     .       yes   yes           yes
+getEffectivePermission Asset     .      yes      yes           yes     .        yes       yes     .     .       yes   yes           yes
+grantPermission Mesh             .      .        .             .       .        .         .       .     .       .     yes           .
+revokePermission Mesh            .      .        .             .       .        .         .       .     .       .     yes           .
+runQuery Mesh                    yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+runQuery Project                 .      yes      yes           yes     .        .         .       .     .       .     .             .
+materializeQuery Project         .      .        yes           yes     .        .         .       .     .       .     .             .
+receiveLineageEvent Mesh         .      .        .             .       .        .         .       yes   .       .     .             .
+listEvents Mesh                  .      .        .             .       .        .         .       yes   yes     .     .             .
+listAuditRecords Mesh            .      .        .             .       .        .         .       yes   yes     .     .             .
+exportAuditTrail Mesh            .      .        .             .       .        .         .       yes   yes     .     .             .
+verifyAuditTrail Mesh            .      .        .             .       .        .         .       yes   yes     .     .             .
+getMetrics Mesh                  .      .        .             .       .        .         .       yes   yes     .     .             .
+putEvents Mesh                   .      .        .             .       .        .         .       yes   .       .     .             .
+streamEvents Mesh                .      .        .             .       .        .         .       yes   yes     .     .             .
+testEventPattern Mesh            yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+putRule Mesh                     .      .        .             .       .        .         .       yes   .       .     .             .
+getRule Mesh                     .      .        .             .       .        .         .       yes   yes     .     .             .
+listRules Mesh                   .      .        .             .       .        .         .       yes   yes     .     .             .
+deleteRule Mesh                  .      .        .             .       .        .         .       yes   .       .     .             .
+enableRule Mesh                  .      .        .             .       .        .         .       yes   .       .     .             .
+disableRule Mesh                 .      .        .             .       .        .         .       yes   .       .     .             .
+receiveMessages Mesh             .      .        .             .       .        .         .       yes   .       .     .             .
+acknowledgeMessage Mesh          .      .        .             .       .        .         .       yes   .       .     .             .
+listDeadLetters Mesh             .      .        .             .       .        .         .       yes   yes     .     .             .
+getDeadLetter Mesh               .      .        .             .       .        .         .       yes   .       .     .             .
+redriveDeadLetters Mesh          .      .        .             .       .        .         .       yes   .       .     .             .
+deleteDeadLetter Mesh            .      .        .             .       .        .         .       yes   .       .     .             .
+putArchive Mesh                  .      .        .             .       .        .         .       yes   .       .     .             .
+listArchives Mesh                .      .        .             .       .        .         .       yes   yes     .     .             .
+deleteArchive Mesh               .      .        .             .       .        .         .       yes   .       .     .             .
+startReplay Mesh                 .      .        .             .       .        .         .       yes   .       .     .             .
+getReplay Mesh                   .      .        .             .       .        .         .       yes   yes     .     .             .
+listReplays Mesh                 .      .        .             .       .        .         .       yes   yes     .     .             .
+cancelReplay Mesh                .      .        .             .       .        .         .       yes   .       .     .             .
 """  # noqa: E501 - a table reads best with a row a line
 
 _HEAD, *_LINES = [line.split() for line in DECISIONS.strip().splitlines()]
@@ -177,7 +236,7 @@ def test_schema__its_actions_are_the_operations_of_the_api_and_the_internal_ones
     actions = schema_actions()
     assert sorted(set(actions)) == sorted(actions), "an action is declared twice"
     assert sorted(set(operation_ids)) == sorted(operation_ids), "an operationId is used twice"
-    assert set(actions) == set(operation_ids) | INTERNAL_OPERATIONS
+    assert set(actions) == set(operation_ids) | INTERNAL_OPERATIONS | ASKED_BESIDE
 
 
 def test_decisions__the_table_has_every_action_of_the_schema() -> None:
@@ -215,7 +274,7 @@ def test_decisions__an_action_on_a_kind_that_the_table_does_not_list_is_open_to_
     # Reads that are open to everyone name no kind of resource; nothing else may be as wide.
     widest = {a for (a, _), row in TABLE.items() if row["nobody"] == "yes"}
     allowed = {name for name, asker in ASKERS.items() if allows(asker, action, RESOURCES[kind])}
-    assert action in widest or allowed <= {"query", "subscriptions"}
+    assert action in widest or allowed <= {"query", "subscriptions", "workflows"}
 
 
 @given(held=memberships, roles=mesh_roles, in_groups=groups)
@@ -260,7 +319,7 @@ def test_groups__one_with_the_name_of_a_role_is_not_the_role(action: str, kind: 
     assert allows(Asker("User", "ada@here", named_so), action, RESOURCES[kind]) == stranger
 
 
-@pytest.mark.parametrize("name", ["subscriptions", "query"])
+@pytest.mark.parametrize("name", ["subscriptions", "query", "workflows"])
 def test_services__a_user_with_the_name_of_a_service_is_no_service(name: str) -> None:
     for action in INTERNAL_OPERATIONS:
         for resource in RESOURCES.values():

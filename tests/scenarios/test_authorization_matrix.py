@@ -35,23 +35,55 @@ updateProject           401      403       403    403         200   403     403 
 listProjectMembers      401      200       200    200         200   200     200     200   200     200
 putProjectMember        401      403       403    403         200   403     403     200   403     403
 removeProjectMember     401      403       403    403         204   403     403     204   403     403
+setupProject            401      403       403    403         200   403     403     200   403     403
+requestPromotion        401      403       403    201         201   403     403     403   403     403
+listPromotions          401      403       200    200         200   200     200     200   403     403
+getPromotion            401      404       200    200         200   200     200     200   404     404
+recordPromotionOutcome  401      404       403    403         403   403     403     403   404     404
+validateEnvironment     401      403       200    200         200   200     200     200   403     403
+createDeployment        401      403       403    403         201   403     403     201   403     403
+listDeployments         401      403       200    200         200   200     200     200   403     403
+getDeployment           401      404       200    200         200   200     200     200   404     404
+runEnvironmentTests     401      403       403    403         200   403     403     200   403     403
+verifyDeployment        401      403       200    200         200   200     200     200   403     403
 createTable             401      403       403    201         201   403     403     403   403     403
 listTables              401      403       200    200         200   403     403     403   403     403
 getTable                401      404       200    200         200   404     404     404   404     404
 listSnapshots           401      404       200    200         200   404     404     404   404     404
 appendRows              401      404       403    201         201   404     404     404   404     404
 deleteRows              401      404       403    200         200   404     404     404   404     404
+expireSnapshots         401      404       403    403         200   404     404     404   404     404
+listAllTables           401      403       403    403         403   403     403     403   403     403
 publishAsset            401      403       403    201         201   403     403     403   403     403
 listAssets              401      200       200    200         200   200     200     200   200     200
 getAsset                401      200       200    200         200   200     200     200   200     200
 getAssetContract        401      200       200    200         200   200     200     200   200     200
 updateAsset             401      403       403    200         200   403     403     403   403     403
+validateAssetMetadata   401      403       200    200         200   200     200     403   403     403
+checkApprovalRequired   401      403       200    200         200   200     200     403   403     403
+listAssetInCatalog      401      403       403    403         403   403     403     403   403     403
+indexAsset              401      403       403    403         403   403     403     403   403     403
+rejectAssetPublication  401      403       403    403         403   403     403     403   403     403
 searchCatalog           401      200       200    200         200   200     200     200   200     200
 putRuleset              401      403       403    200         200   403     403     403   403     403
 getRuleset              401      403       200    200         200   200     200     403   403     403
 startQualityRun         401      403       403    200         200   403     403     403   403     403
 listQualityRuns         401      403       200    200         200   200     200     403   403     403
 getQualityRun           401      403       200    200         200   200     200     403   403     403
+runAllQualityChecks     401      403       403    403         403   403     403     200   403     403
+syncToDevelopment       401      403       403    200         200   403     403     403   403     403
+notifySubscribers       401      403       403    200         200   403     403     403   403     403
+fulfilSubscription      401      404       404    404         404   403     403     404   404     403
+shareAsset              401      403       403    403         403   201     201     403   403     403
+listShares              401      403       200    200         200   200     200     200   403     403
+getShare                401      404       200    200         200   200     200     200   404     404
+checkShareAcceptance    401      404       200    200         200   200     200     200   404     404
+acceptShare             401      404       403    403         403   403     403     200   404     404
+createResourceShare     401      404       403    403         403   403     403     403   404     404
+grantShareAccess        401      404       403    403         403   403     403     403   404     404
+verifyShareAccess       401      404       403    403         403   403     403     403   404     404
+completeShare           401      404       403    403         403   403     403     403   404     404
+failShare               401      404       403    403         403   403     403     403   404     404
 receiveLineageEvent     401      403       403    403         403   403     403     202   403     403
 getAssetLineage         401      200       200    200         200   200     200     200   200     200
 requestSubscription     401      403       403    403         403   403     403     403   403     201
@@ -87,7 +119,11 @@ FORBIDDEN_FIELDS = {
     "grantId": "grant-1",
     "location": "elsewhere",
 }
-WITHOUT_JSON = {"removeDomainMember", "removeProjectMember", "appendRows"}
+WITHOUT_JSON = {
+    "removeDomainMember", "removeProjectMember", "appendRows", "listAssetInCatalog", "setupProject",
+    "acceptShare", "createResourceShare", "grantShareAccess", "verifyShareAccess", "completeShare",
+    "fulfilSubscription",
+}  # fmt: skip
 WHOLE_DOCUMENT_IS_FOREIGN = {"receiveLineageEvent"}
 
 

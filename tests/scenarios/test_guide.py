@@ -82,6 +82,8 @@ def type_in(server: Server, page: str, folder: Path) -> tuple[int, str]:
         ("query", ["328521", "336776", "42.57886", "SQL_REFUSED", "windy_hours"]),
         ("quality", ["4 of 4 passed", "3 of 4 passed", "DataQualityAlert"]),
         ("lineage", ["flights.carrier", '{"edges":1}', "noaa/observations.air_temp"]),
+        ("events", ["1 of", "no match", "refused", "delay-causes", "'04R'", "'22L'", "COMPLETED"]),
+        ("workflows", ["AWS_REFUSES_OPERATION", "SELF_APPROVAL", "Go ahead", "APPROVAL_REJECTED"]),
         ("audit", ["verifies", "The chain is broken at record 3", "SubscriptionRevoked"]),
     ],
 )

@@ -42,11 +42,18 @@ pytestmark = [
 ]
 
 PARTS = {
-    "people": ("domains", "projects", "permissions"),
+    "people": ("domains", "projects", "blueprints", "permissions"),
     "data": ("tables", "assets", "catalog", "quality", "lineage"),
-    "use": ("query", "subscriptions", "events", "audit"),
+    "use": ("query", "subscriptions", "shares", "workflows", "events", "audit"),
 }
-PATHS = {service.name: service.name for service in SERVICES} | {"data-quality": "quality"}
+PATHS = {service.name: service.name for service in SERVICES} | {
+    "approvals": "workflows",
+    "cross-account-share": "shares",
+    "data-quality": "quality",
+    "deployments": "blueprints",
+    "executions": "workflows",
+    "promotions": "projects",
+}
 
 
 class Split:

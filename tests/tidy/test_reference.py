@@ -29,7 +29,15 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "name",
-    ["openapi.json", "settings.md", "errors.md", "events.md", "policies.md", "cli.md"],
+    [
+        "openapi.json",
+        "asyncapi.json",
+        "settings.md",
+        "errors.md",
+        "events.md",
+        "policies.md",
+        "cli.md",
+    ],
 )
 def test_reference__is_what_the_code_says(name: str, made: dict[str, str]) -> None:
     there = (REFERENCE / name).read_text(encoding="utf-8")

@@ -13,6 +13,9 @@ class Actor:
         is_service: whether this is a part of the mesh itself.
         on_behalf_of: the user for whom a service acts, if any.
         trace_id: of the request that started it, for logs and answers.
+        via: the execution that acts in somebody's name, for the audit trail.
+        hops: how many rules and workflows led here from what a person or a clock began; the events
+            of what the actor does carry them.
     """
 
     subject: str
@@ -20,6 +23,8 @@ class Actor:
     is_service: bool = False
     on_behalf_of: str | None = None
     trace_id: str = ""
+    via: str | None = None
+    hops: int = 0
 
     @property
     def kind(self) -> str:

@@ -59,7 +59,11 @@ class Boundary:
 
     def open(self, operation: str, actor: Actor) -> Call:
         """A call with a fresh unit of work."""
-        return Call(operation, actor, self._store.begin(), self.clock, self._new_id, self._judge)
+        work = self._store.begin(actor.hops)
+        call = Call(operation, actor, work, self.clock, self._new_id, self._judge)
+        if actor.via is not None:
+            call.note(via=actor.via)
+        return call
 
     async def read(self, operation: str, actor: Actor, work: Work[T]) -> T:
         """Runs a use case that changes nothing. A refusal is kept in the audit trail."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeAlias, get_type_hints
 
+import orjson
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -50,8 +51,8 @@ class Operation:
         boundary: runs it.
         writes: whether it is committed, audited and open to idempotency keys.
         settle: called after the commit, and when a stored answer is repeated, with the actor and
-            the path parameters. It brings about at once what an event would bring about moments
-            later, and gives the answer as it is then.
+            the path parameters, and with the `answer` so far if it takes one. It brings about at
+            once what an event would bring about moments later, and gives the answer as it is then.
         status: of a good answer.
         answers: media types of the answer, with its model where it has one, for the OpenAPI
             document; filled where the endpoint makes the `Response` itself.
@@ -140,6 +141,10 @@ class _Runner:
         self._takes_upload = "upload" in names
         self._takes_if_match = "if_match" in names
         self._takes_accept = "accept" in names
+        settle = operation.settle
+        self._settles_answer = (
+            settle is not None and "answer" in inspect.signature(settle).parameters
+        )
         # Such an answer may be large and is not kept, so it takes no idempotency key.
         self._is_raw = hints.get("return") is Response
 
@@ -171,6 +176,8 @@ class _Runner:
         answer, repeated = await operation.boundary.answer(operation.id, actor, answering, key)
         if operation.settle is not None:
             arguments = {name: request.path_params[name] for name in self._path}
+            if self._settles_answer:
+                arguments["answer"] = orjson.loads(answer.body)
             answer = _answer(await operation.settle(actor, **arguments), operation)
         return _response(answer, repeated)
 

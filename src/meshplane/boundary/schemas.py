@@ -66,6 +66,26 @@ def _one_line(text: str) -> str:
 Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_clean)]
 """Text of up to 4,000 characters, in NFC, without controls, surrogates or invisible marks."""
 
+Document = Annotated[
+    str, StringConstraints(min_length=2, max_length=51_200), AfterValidator(_clean)
+]
+"""A document of up to 51,200 characters (the most that CloudFormation takes), clean as `Text` is."""
+
+_LONGEST_CAUSE = 65_536
+
+
+def _as_text(cause: str) -> str:
+    """What an engine says of a failure, as text that a row may hold."""
+    shown = "".join(
+        " " if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Co", "Cn"} else letter
+        for letter in cause[:4000]
+    )
+    return unicodedata.normalize("NFC", shown)[:4000].strip()
+
+
+Cause = Annotated[str, StringConstraints(max_length=_LONGEST_CAUSE), AfterValidator(_as_text)]
+"""Why something failed, as an engine or a workflow says it: cut and cleaned, never refused."""
+
 Line = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200),

@@ -1,13 +1,18 @@
 """What the composition root hands to a service, and what it gets back."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.operation import OperationRoute
+from meshplane.boundary.platform_api import PlatformApi
 from meshplane.events.consumer import Consumer
+from meshplane.events.functions import Function
+from meshplane.events.outbound import Outbound
+from meshplane.events.queues import QueueHandler
+from meshplane.events.rules import Rule
 from meshplane.kit.clock import Clock
 from meshplane.kit.ids import IdMaker
 from meshplane.platform.store import Store
@@ -26,6 +31,12 @@ class Ground:
         lake_folder: where local tables lie.
         scratch_folder: for files that nothing keeps; old ones are removed at each start.
         mask_key: 32 secret bytes of this mesh, for keyed hashes.
+        owners_folder: where processes of this home show that they live.
+        platform: every operation of the mesh, by its name.
+        outbound: the one way out of the mesh.
+        internal_host: the host under which workflows reach the mesh itself.
+        rules: those that come with the product.
+        functions: what rules may call, by name.
         query_workers: warm processes that wait for queries.
         query_memory_mib: memory that one query may use.
     """
@@ -37,6 +48,12 @@ class Ground:
     lake_folder: Path
     scratch_folder: Path
     mask_key: bytes
+    platform: PlatformApi
+    outbound: Outbound
+    internal_host: str
+    owners_folder: Path
+    rules: Sequence[Rule] = ()
+    functions: Mapping[str, Function] = field(default_factory=dict)
     query_workers: int = 2
     query_memory_mib: int = 1024
 
@@ -54,6 +71,9 @@ class Built(Generic[A]):
         api: what it offers to others; None where it offers nothing.
         consumers: the events that it follows.
         start, stop: for what it runs beside requests.
+        queues: the queues that it works off.
+        hang_up: ends the requests that go on for as long as the client likes; called when the
+            process is asked to stop, before the others are waited for.
     """
 
     routes: Sequence[OperationRoute]
@@ -61,6 +81,8 @@ class Built(Generic[A]):
     consumers: Sequence[Consumer] = ()
     start: Callable[[], Awaitable[None]] = field(default=_nothing)
     stop: Callable[[], Awaitable[None]] = field(default=_nothing)
+    queues: Sequence[QueueHandler] = ()
+    hang_up: Callable[[], None] = field(default=lambda: None)
 
 
 Needs = dict[str, Any]

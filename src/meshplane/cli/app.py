@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from meshplane.cli import (
+    approvals,
     assets,
     audit,
     catalog,
@@ -22,6 +23,7 @@ from meshplane.cli import (
     subscriptions,
     tables,
     token,
+    workflows,
 )
 
 app = typer.Typer(
@@ -47,6 +49,8 @@ app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(permissions.app, name="permissions")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(events.app, name="events")
+app.add_typer(workflows.app, name="workflows")
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 
 

@@ -6,6 +6,7 @@ A test compares the files with what this makes, so that the reference cannot fal
 import sys
 from pathlib import Path
 
+from meshplane.cli.reference_asyncapi import asyncapi_document
 from meshplane.cli.reference_commands import commands_page
 from meshplane.cli.reference_errors import errors_page
 from meshplane.cli.reference_openapi import openapi_document
@@ -16,6 +17,7 @@ def pages() -> dict[str, str]:
     """The text of every generated file, by its name in `docs/reference`."""
     return {
         "openapi.json": openapi_document(),
+        "asyncapi.json": asyncapi_document(),
         "settings.md": settings_page(),
         "errors.md": errors_page(),
         "events.md": events_page(),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from importlib.resources import files
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, get_args
 
 HEAD = "<!-- Made by `make reference` from the code; do not edit. -->\n\n"
 
@@ -70,7 +70,7 @@ def events_page() -> str:
         "Rows of the outbox, written in the commit of what they tell of. `GET /api/v1/events`\n",
         "lists them. Events of one entity are delivered in order. Fields are those of `detail`.\n",
     ]
-    for kind in _payloads():
+    for kind in event_payloads():
         rows = [
             (f"`{field.alias or name}`", _type_name(field.annotation), _default(field))
             for name, field in kind.model_fields.items()
@@ -88,7 +88,8 @@ def _default(field: Any) -> str:
     return "" if field.is_required() else f"`{field.default}`"
 
 
-def _payloads() -> list[Any]:
+def event_payloads() -> list[Any]:
+    """The payload of every event, in the order of their modules."""
     import meshplane.events as package
     from meshplane.events.payload import Payload
 
@@ -102,10 +103,15 @@ def _payloads() -> list[Any]:
             and issubclass(kind, Payload)
             and kind is not Payload
             and kind.__module__.endswith(f".{module.name}")
-            # A payload that stands inside another one is no event.
-            and kind.entity_field.endswith("_id")
         ]
-    return found
+    # A payload that stands inside another one is no event.
+    inside = {
+        inner
+        for kind in found
+        for field in kind.model_fields.values()
+        for inner in get_args(field.annotation)
+    }
+    return [kind for kind in found if kind not in inside]
 
 
 def policies_page() -> str:

@@ -14,7 +14,7 @@ from meshplane.policy.model import Asker, Decision, Resource
 
 _REMEMBERED_DECISIONS = 4096
 
-_PEOPLE = frozenset({"requestedBy"})
+_PEOPLE = frozenset({"requestedBy", "startedBy"})
 """Attributes whose text is the subject of a user, and which policies compare with the principal."""
 
 

@@ -32,6 +32,7 @@ SERVICES = (
     Service("domains", 8000),
     Service("permissions", 8004),
     Service("projects", 8001),
+    Service("blueprints", 8008),
     Service("tables", 8011),
     Service("assets", 8002),
     Service("catalog", 8003),
@@ -39,6 +40,8 @@ SERVICES = (
     Service("lineage", 8010),
     Service("query", 8012),
     Service("subscriptions", 8005),
+    Service("shares", 8007),
+    Service("workflows", 8013),
     Service("events", 8014),
     Service("audit", 8015),
 )

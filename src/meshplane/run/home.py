@@ -19,7 +19,8 @@ class Home:
     """The parts of a home folder; made when they are first needed.
 
     `meshplane.db` holds rows, events and the audit trail; `lake/` the tables' files; `keys/` the
-    issuer's key and the key of masks, which only their owner may read.
+    issuer's key and the key of masks, which only their owner may read; `owners/` a locked file for
+    each process that runs workflows.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,6 +29,7 @@ class Home:
         self.issuer_url = self.keys / "issuer.url"
         self.lake = self.folder / "lake"
         self.scratch = self.folder / "scratch"
+        self.owners = self.folder / "owners"
         self.database = self.folder / "meshplane.db"
 
     def prepare(self) -> None:
@@ -37,7 +39,7 @@ class Home:
             Invalid: SETTING_INVALID, the folder cannot be made or written.
         """
         try:
-            for folder in (self.folder, self.keys, self.lake, self.scratch):
+            for folder in (self.folder, self.keys, self.lake, self.scratch, self.owners):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError:
             raise Invalid(

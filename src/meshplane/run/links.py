@@ -1,12 +1,14 @@
 """How the processes of one mesh know and call each other."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import orjson
 
 from meshplane.boundary.actor import Actor
+from meshplane.boundary.operation import JSON
 from meshplane.boundary.remote import PREFIX
 from meshplane.gateway.issuer import EmbeddedIssuer, IssuerKeys
 from meshplane.gateway.problems import kind_of
@@ -45,6 +47,16 @@ def note_issuer_url(settings: Settings, base_url: str) -> None:
     new.replace(home.issuer_url)
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request to another process. `path` has its query."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+
 class HttpCaller:
     """Calls services of other processes; see `boundary.remote.Caller`.
 
@@ -72,28 +84,42 @@ class HttpCaller:
             MeshplaneError: what the other service answered, of the same kind and code.
             Unavailable: SERVICE_UNREACHABLE.
         """
+        sent = Sent("POST", f"{PREFIX}/{service}/{method}", {"content-type": JSON}, body)
+        return await self._send(service, sent, self._service_token(actor), actor.trace_id)
+
+    async def request(self, service: str, actor: Actor, sent: Sent) -> bytes:
+        """Sends a request to an operation of another process in the actor's own name.
+
+        Raises:
+            MeshplaneError: as `call`.
+        """
+        token = (
+            self._service_token(actor)
+            if actor.is_service
+            else self._issuer().mint(
+                actor.subject, tuple(sorted(actor.groups)), lifetime_seconds=_TOKEN_SECONDS
+            )
+        )
+        return await self._send(service, sent, token, actor.trace_id)
+
+    def _service_token(self, actor: Actor) -> str:
         behalf = actor.on_behalf_of if actor.is_service else actor.subject
         name = actor.subject if actor.is_service else self._own_name
-        token = self._issuer().mint(
-            name,
-            (),
-            lifetime_seconds=_TOKEN_SECONDS,
-            service=name,
-            on_behalf_of=behalf,
+        return self._issuer().mint(
+            name, (), lifetime_seconds=_TOKEN_SECONDS, service=name, on_behalf_of=behalf
         )
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-        }
-        if actor.trace_id:
-            headers["traceparent"] = f"00-{actor.trace_id}-{actor.trace_id[:16]}-01"
+
+    async def _send(self, service: str, sent: Sent, token: str, trace_id: str) -> bytes:
+        headers = {**sent.headers, "authorization": f"Bearer {token}"}
+        if trace_id:
+            headers["traceparent"] = f"00-{trace_id}-{trace_id[:16]}-01"
         import httpx
 
         # Loaded and opened with the first call: a process that runs every service makes none.
         self._client = self._client or httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
         try:
-            answer = await self._client.post(
-                f"{self._links[service]}{PREFIX}/{service}/{method}", content=body, headers=headers
+            answer = await self._client.request(
+                sent.method, self._links[service] + sent.path, content=sent.body, headers=headers
             )
         except httpx.HTTPError as error:
             raise _unreachable(service) from error

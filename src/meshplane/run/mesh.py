@@ -14,6 +14,8 @@ from meshplane.boundary.call import Judge
 from meshplane.boundary.idempotency import IDEMPOTENCY_KEYS
 from meshplane.boundary.wiring import Built, Ground
 from meshplane.events.lane import CURSORS, PARKED
+from meshplane.events.outbound import Outbound
+from meshplane.events.queue_worker import QueueWorker
 from meshplane.events.relay import Relay
 from meshplane.gateway.app import application
 from meshplane.gateway.identity import TokenVerifier
@@ -26,7 +28,10 @@ from meshplane.run.catalogue import SERVICES, Service, chosen
 from meshplane.run.home import Home
 from meshplane.run.links import HttpCaller, issuer
 from meshplane.run.memberships import ServiceMemberships
+from meshplane.run.operations import PlatformOperations
 from meshplane.run.settings import Settings
+from meshplane.workflows.built_in_rules import BUILT_IN_RULES
+from meshplane.workflows.function_calls import rule_functions
 
 _SWEEP_SECONDS = 60.0
 _WARM_AFTER_SECONDS = 0.05
@@ -50,6 +55,10 @@ class Mesh:
         self._engine = Engine(policy_texts().values())
         judge = Judge(self._engine, memberships, roles)
         boundary = Boundary(self.store, judge, clock, new_id, home.scratch)
+        own = chosen(settings.only)
+        self._caller = HttpCaller(own[0].name, lambda: self.issuer, settings.links)
+        others = [service.name for service in SERVICES if service not in own]
+        platform = PlatformOperations(others, self._caller)
         ground = Ground(
             boundary=boundary,
             store=self.store,
@@ -58,19 +67,27 @@ class Mesh:
             lake_folder=home.lake,
             scratch_folder=home.scratch,
             mask_key=home.mask_key(),
+            platform=platform,
+            outbound=Outbound(settings.outbound_hosts),
+            internal_host=settings.internal_host,
+            owners_folder=home.owners,
+            rules=BUILT_IN_RULES,
+            functions=rule_functions(platform),
             query_workers=settings.query_workers,
             query_memory_mib=settings.query_memory_mib,
         )
-        own = chosen(settings.only)
-        self._caller = HttpCaller(own[0].name, lambda: self.issuer, settings.links)
         self._built = _build(own, ground, self._caller, memberships)
         consumers = [consumer for built in self._built.values() for consumer in built.consumers]
         self._relay = Relay(self.store, consumers, clock)
+        queues = [queue for built in self._built.values() for queue in built.queues]
+        self._queue_worker = QueueWorker(self.store, queues, clock)
+        operations = [route for built in self._built.values() for route in built.routes]
+        platform.serve(operations)
         self._ready = False
         self.app: ASGIApp = application(
             boundary=boundary,
             verifier=lambda: self._verifier,
-            operations=[route for built in self._built.values() for route in built.routes],
+            operations=operations,
             internal=[
                 route
                 for service in own
@@ -90,6 +107,11 @@ class Mesh:
     def _verifier(self) -> TokenVerifier:
         return TokenVerifier([self.issuer.trusted(may_name_services=True)], self._clock)
 
+    def hang_up(self) -> None:
+        """Ends the answers that go on for as long as clients like, such as live streams."""
+        for built in self._built.values():
+            built.hang_up()
+
     async def _warm_soon(self) -> None:
         """Loads what the first requests need, once the port is open and answers.
 
@@ -107,6 +129,7 @@ class Mesh:
         for built in self._built.values():
             await built.start()
         self._relay.start()
+        self._queue_worker.start()
         sweep = asyncio.create_task(self._sweep(), name="sweep")
         warming = asyncio.create_task(self._warm_soon(), name="warming")
         self._ready = True
@@ -117,6 +140,7 @@ class Mesh:
             sweep.cancel()
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
+            await self._queue_worker.stop()
             await self._relay.stop()
             for built in reversed(self._built.values()):
                 await built.stop()

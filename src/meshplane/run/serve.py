@@ -68,6 +68,19 @@ def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
+class _Server(uvicorn.Server):
+    """A server that ends its endless answers before it waits for the others."""
+
+    def __init__(self, mesh: Mesh, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._mesh = mesh
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends; requests under way are answered first."""
+        self._mesh.hang_up()
+        await super().shutdown(sockets)
+
+
 async def _serve(
     settings: Settings,
     listener: socket.socket,
@@ -79,7 +92,8 @@ async def _serve(
     gc.freeze()
     gc.enable()
     gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
-    server = uvicorn.Server(
+    server = _Server(
+        mesh,
         uvicorn.Config(
             mesh.app,
             lifespan="on",
@@ -90,7 +104,7 @@ async def _serve(
             date_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
-        )
+        ),
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     # uvicorn tells of its start by this attribute alone.

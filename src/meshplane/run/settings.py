@@ -50,11 +50,20 @@ class Settings(BaseSettings):
     auditor_group: str = Field(
         "mesh-auditors", min_length=1, description="The group of the auditors."
     )
+    outbound_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1", "::1", "localhost"),
+        description="The hosts that webhooks and workflows may call; no other is ever called.",
+    )
+    internal_host: str = Field(
+        "internal-alb.vpc.local",
+        min_length=1,
+        description="The host under which workflows' HTTP tasks reach this mesh's own API.",
+    )
     log_level: str = Field("warning", pattern="^(debug|info|warning|error)$")
     query_workers: int = Field(2, ge=1, le=32, description="Warm processes that wait for queries.")
     query_memory_mib: int = Field(1024, ge=64, description="Memory that one query may use.")
 
-    @field_validator("only", mode="before")
+    @field_validator("only", "outbound_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

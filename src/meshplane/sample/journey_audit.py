@@ -18,6 +18,7 @@ from meshplane.sample.people import (
 from meshplane.sample.stage import Stage, Step, code_of, refusal
 
 _PROJECT = "delay-research"
+_EXECUTIONS = {"project-setup": 3, "asset-publication": 6, "subscription": 2}
 
 _STORY: tuple[tuple[Person, str, str, str | None], ...] = (
     (ADMIN, "createDomain", "allowed", None),
@@ -26,6 +27,7 @@ _STORY: tuple[tuple[Person, str, str, str | None], ...] = (
     (FLIGHT_CONTRIBUTOR, "appendRows", "allowed", None),
     (FLIGHT_OWNER, "publishAsset", "allowed", None),
     (WEATHER_OWNER, "publishAsset", "allowed", None),
+    (AVIATION_STEWARD, "approveStep", "allowed", None),
     (FLIGHT_CONTRIBUTOR, "putRuleset", "allowed", None),
     (FLIGHT_CONTRIBUTOR, "startQualityRun", "allowed", None),
     (RESEARCH_ANALYST, "runQuery", "refused", "ACCESS_REQUIRED"),
@@ -57,6 +59,30 @@ def _refused_again(stage: Stage) -> str:
     problem = refusal(lambda: stage.query(RESEARCH_ANALYST, COUNT_FLIGHTS, project=_PROJECT))
     stage.check("the next query is refused", "ACCESS_REQUIRED", code_of(problem))
     return f"refused: {code_of(problem)}"
+
+
+def _workflows(stage: Stage) -> str:
+    """Everything that was set up, published and granted went through a workflow."""
+
+    def ended() -> dict[str, list[str]] | None:
+        found = {
+            machine: [one["status"] for one in _executions(stage, machine)]
+            for machine in _EXECUTIONS
+        }
+        still = any("RUNNING" in statuses for statuses in found.values())
+        short = any(len(found[machine]) < count for machine, count in _EXECUTIONS.items())
+        return None if still or short else found
+
+    found = stage.wait_until("all workflows have ended", ended)
+    for machine, count in _EXECUTIONS.items():
+        stage.check(f"executions of {machine}", ["SUCCEEDED"] * count, found[machine])
+    prepared = list(stage.api(ADMIN).items("/events", type="ProjectSetupCompleted"))
+    stage.check("projects set up", _EXECUTIONS["project-setup"], len(prepared))
+    return f"{sum(_EXECUTIONS.values())} executions of {len(_EXECUTIONS)} machines, all succeeded"
+
+
+def _executions(stage: Stage, machine: str) -> list[dict[str, Any]]:
+    return list(stage.api(ADMIN).items("/executions", stateMachine=machine))
 
 
 def _told_in_order(records: Iterable[dict[str, Any]]) -> int:
@@ -122,6 +148,7 @@ def _with_one_byte_changed(record: bytes) -> bytes:
 STEPS = (
     Step(9, "revoke", AVIATION_STEWARD, "revoked the subscription to flights", _revoke),
     Step(9, "refused-again", RESEARCH_ANALYST, "counted once more", _refused_again),
+    Step(9, "workflows", ADMIN, "looked at the workflows behind it", _workflows),
     Step(9, "audit-story", ADMIN, "read the audit trail", _story),
     Step(9, "audit-chain", ADMIN, "verified it, and a copy with a byte changed", _chain),
 )

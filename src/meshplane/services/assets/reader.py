@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from meshplane.boundary.actor import Actor
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.services.assets import records
-from meshplane.services.assets.api import AssetSummary
-from meshplane.services.assets.store import ASSET_NAMES, ASSET_TABLES, ASSETS
+from meshplane.services.assets.api import PUBLISHED, AssetPage, AssetSummary
+from meshplane.services.assets.store import ALL, ASSET_NAMES, ASSET_TABLES, ASSETS
 
 _MOST_OF_ONE_NAME = 100
+_MOST_LOOKED_AT = 10_000
 
 
 class AssetsReader:
@@ -21,6 +22,12 @@ class AssetsReader:
         """See `AssetsApi.find`."""
         row = await self._store.begin().get(ASSETS, asset_id)
         return records.summary(row.item) if row else None
+
+    async def listed(self, actor: Actor, limit: int, cursor: str | None) -> AssetPage:
+        """See `AssetsApi.listed`."""
+        work = self._store.begin()
+        page = await work.query(ASSETS, ALL, index="byName", limit=limit, cursor=cursor)
+        return AssetPage(tuple(records.summary(row.item) for row in page.rows), page.cursor)
 
     async def named(
         self,
@@ -55,8 +62,14 @@ class AssetsReader:
         limit: int,
     ) -> list[AssetSummary]:
         """See `AssetsApi.search`."""
-        rows = await self._store.begin().search(ASSETS, words, limit)
-        return [records.summary(row.item) for row in rows]
+        work, looked_at = self._store.begin(), limit
+        while True:
+            rows = await work.search(ASSETS, words, looked_at)
+            listed = [row for row in rows if row.item["status"] == PUBLISHED][:limit]
+            # What waits to be listed stands between; where it took the place of others, look on.
+            if len(listed) == limit or len(rows) < looked_at or looked_at >= _MOST_LOOKED_AT:
+                return [records.summary(row.item) for row in listed]
+            looked_at = min(looked_at * 8, _MOST_LOOKED_AT)
 
 
 async def _summaries(work: UnitOfWork, asset_ids: Sequence[str]) -> list[AssetSummary]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from meshplane.boundary.schemas import ApiModel, Id, PageQuery, PrincipalName, SqlName, Text
+from meshplane.boundary.schemas import ApiModel, Cause, Id, PageQuery, PrincipalName, SqlName, Text
 
 Classification = Literal["public", "internal", "confidential", "restricted"]
 ContractText = Annotated[str, StringConstraints(min_length=1, max_length=512 * 1024)]
@@ -71,8 +71,46 @@ class AssetView(ApiModel):
     classification: Classification
     columns: list[AssetColumnView]
     contract_version: str
-    status: str
+    status: Literal["submitted", "published", "rejected"]
+    status_reason: str | None
+    listed_at: str | None
     quality: QualityView | None
     version: int
     created_by: str
     created_at: str
+
+
+class MetadataProblem(ApiModel):
+    """Something that an asset lacks."""
+
+    field: str
+    message: str
+
+
+class MetadataView(ApiModel):
+    """Whether what is said of an asset is enough to list it."""
+
+    asset_id: str
+    valid: bool
+    problems: list[MetadataProblem]
+
+
+class ApprovalView(ApiModel):
+    """Whether the listing of an asset must be approved: sensitive data must.
+
+    Who holds `approverRole` in the domain, or owns it, may approve; `requestedBy` may not.
+    """
+
+    asset_id: str
+    required: bool
+    classification: Classification
+    sensitive_columns: list[str]
+    approver_role: str
+    domain_id: str
+    requested_by: str
+
+
+class Rejection(ApiModel):
+    """Why an asset is not listed."""
+
+    reason: Cause

@@ -7,14 +7,15 @@ from typing import Any
 from meshplane.boundary.call import Call
 from meshplane.boundary.etags import expected_version, stale
 from meshplane.boundary.schemas import Page
-from meshplane.events.assets import AssetPublished, AssetUpdated
+from meshplane.events.assets import AssetSubmitted, AssetUpdated
 from meshplane.kit.errors import Conflict, FieldProblem, Invalid, Missing
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.assets import records
-from meshplane.services.assets.api import no_such_asset
+from meshplane.services.assets.api import PUBLISHED, SUBMITTED
 from meshplane.services.assets.contract import Contract, column_problems, parse_contract
+from meshplane.services.assets.rows import allowed, resource_of, sees_unpublished
 from meshplane.services.assets.schemas import AssetChange, AssetQuery, AssetView, NewAsset
 from meshplane.services.assets.store import ALL, ASSET_NAMES, ASSET_TABLES, ASSETS
 from meshplane.services.projects.api import ProjectsApi, ProjectSummary, no_such_project
@@ -35,7 +36,7 @@ class Assets:
         self._tables = tables
 
     async def publish(self, call: Call, body: NewAsset) -> AssetView:
-        """Publishes a table of the project.
+        """Hands in a table of the project; it is listed when its publication has run.
 
         Raises:
             Missing: PROJECT_NOT_FOUND, TABLE_NOT_FOUND.
@@ -57,38 +58,37 @@ class Assets:
         _demand_fit(contract, table)
         columns = _columns(body, contract, table)
         item = _new_item(call, body, project, contract, columns)
-        _put_new(call, item, table)
+        _put_new(call, item)
         return records.view(Row(item, 1))
 
     async def get(self, call: Call, asset_id: str) -> AssetView:
         """The asset with that id."""
-        row = await _existing(call, asset_id)
-        await call.allow(_resource(row))
-        return records.view(row)
+        return records.view(await allowed(call, asset_id))
 
     async def contract(self, call: Call, asset_id: str) -> str:
         """The contract, as it was given."""
-        row = await _existing(call, asset_id)
-        await call.allow(_resource(row))
-        return str(row.item["contract"])
+        return str((await allowed(call, asset_id)).item["contract"])
 
     async def list(self, call: Call, query: AssetQuery) -> Page[AssetView]:
-        """Assets by name, of one project or all."""
+        """Listed assets by name, of one project or all; of a project, its members see the rest.
+
+        What the caller may not see makes a page shorter than its limit.
+        """
         await call.allow(MESH)
         index = "byProject" if query.project_id else "byName"
         page = await call.work.query(
             ASSETS, query.project_id or ALL, index=index, limit=query.limit, cursor=query.cursor
         )
-        return Page[AssetView](
-            items=[records.view(row) for row in page.rows], next_cursor=page.cursor
-        )
+        rows = [row for row in page.rows if row.item["status"] == PUBLISHED]
+        if len(rows) < len(page.rows) and await sees_unpublished(call, resource_of(page.rows[0])):
+            rows = list(page.rows)
+        return Page[AssetView](items=[records.view(row) for row in rows], next_cursor=page.cursor)
 
     async def update(
         self, call: Call, asset_id: str, if_match: str | None, body: AssetChange
     ) -> AssetView:
         """Changes what is said of an asset."""
-        row = await _existing(call, asset_id)
-        await call.allow(_resource(row))
+        row = await allowed(call, asset_id)
         version = expected_version(if_match)
         changes = body.model_dump(by_alias=True, exclude_none=True)
         item = {**row.item, **changes}
@@ -99,18 +99,6 @@ class Assets:
             ).event()
         )
         return records.view(Row(item, version + 1))
-
-
-def _resource(row: Row) -> Resource:
-    item = row.item
-    return Resource("Asset", item["assetId"], item["domainId"], item["projectId"])
-
-
-async def _existing(call: Call, asset_id: str) -> Row:
-    row = await call.work.get(ASSETS, asset_id)
-    if row is None:
-        raise no_such_asset()
-    return row
 
 
 def _demand_fit(contract: Contract, table: TableSummary) -> None:
@@ -176,15 +164,16 @@ def _new_item(
         "tags": list(contract.tags),
         "contract": body.contract,
         "contractVersion": contract.version,
-        "status": "published",
+        "status": SUBMITTED,
+        "statusReason": None,
+        "listedAt": None,
         "quality": None,
         "createdBy": call.actor.name,
         "createdAt": call.now,
-        "listing": ALL,
     }
 
 
-def _put_new(call: Call, item: dict[str, Any], table: TableSummary) -> None:
+def _put_new(call: Call, item: dict[str, Any]) -> None:
     asset_id = item["assetId"]
     call.resource = f"Asset:{asset_id}"
     call.work.put(
@@ -207,17 +196,14 @@ def _put_new(call: Call, item: dict[str, Any], table: TableSummary) -> None:
     )
     call.work.put(ASSETS, item, expected=ABSENT)
     call.work.emit(
-        AssetPublished(
+        AssetSubmitted(
             asset_id=asset_id,
             asset_name=item["name"],
-            s3_location=table.location,
-            format="iceberg",
-            glue_table=f"{item['domainName']}.{item['name']}",
             table_id=item["tableId"],
             project_id=item["projectId"],
             domain_id=item["domainId"],
             classification=item["classification"],
-            published_by=call.actor.name,
-            published_at=call.now,
+            submitted_by=call.actor.name,
+            submitted_at=call.now,
         ).event()
     )

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from meshplane.boundary.schemas import ApiModel
+from meshplane.boundary.schemas import ApiModel, Id
 
 
 class SearchQuery(ApiModel):
@@ -25,3 +25,16 @@ class FoundAsset(ApiModel):
     quality_score: float | None
     columns: list[str]
     requestable: bool
+
+
+class IndexedAsset(ApiModel):
+    """The asset that the search must find."""
+
+    asset_id: Id
+
+
+class IndexView(ApiModel):
+    """That the search finds an asset."""
+
+    asset_id: str
+    indexed: bool

@@ -1,1 +1,5 @@
-"""Events: what happened in the mesh, as it lies in the outbox. This service owns no table."""
+"""Events: the bus `datamesh-events`: what happened, and the rules, queues and replays around it.
+
+outbox → rule relay → messages → handlers, or whoever receives them over HTTP. Everything that moves
+them lies in `meshplane.events`; here are the operations on it.
+"""

@@ -1,5 +1,18 @@
-"""The events service reads the outbox and has no tables of its own."""
+"""The tables of the events service, and those of messages, which all parts of the mesh write."""
 
-from meshplane.platform.tables import Table
+from meshplane.events.archives import EVENT_ARCHIVES
+from meshplane.events.queues import DEAD_LETTERS, MESSAGES
+from meshplane.events.replays import EVENT_REPLAYS
+from meshplane.events.rules import EVENT_RULES, RULE_GENERATIONS, WEBHOOK_SECRETS
+from meshplane.events.scheduler import SCHEDULE_TIMES
 
-TABLES: tuple[Table, ...] = ()
+TABLES = (
+    MESSAGES,
+    DEAD_LETTERS,
+    EVENT_RULES,
+    RULE_GENERATIONS,
+    WEBHOOK_SECRETS,
+    SCHEDULE_TIMES,
+    EVENT_ARCHIVES,
+    EVENT_REPLAYS,
+)

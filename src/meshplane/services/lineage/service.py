@@ -52,14 +52,18 @@ class Lineage:
         """What an asset was made from, column by column."""
         asset = await self._assets.find(call.actor, asset_id)
         missing = no_such_asset()
-        if asset is None:
+        if asset is None or not await _is_visible(call, asset):
             await call.allow(Resource("Asset", asset_id), hide=missing)
             raise missing
-        await call.allow(Resource("Asset", asset_id, asset.domain_id, asset.project_id))
+        await call.allow(_resource(asset))
         edges = await _edges_above(call.work, asset.table_id, query.depth)
         tables = {edge.source for edge in edges}
         found = await self._assets.of_tables(call.actor, sorted(tables))
-        named = {one.table_id: one for one in found}
+        # One that is not listed has no name here, but for those who may know of it.
+        own_project = {asset.project_id} if not asset.is_published else set()
+        named = {
+            one.table_id: one for one in found if one.is_published or one.project_id in own_project
+        }
         own = [edge for edge in edges if edge.target == asset.table_id]
         return AssetLineageView(
             asset_id=asset_id,
@@ -67,6 +71,17 @@ class Lineage:
             columns=_columns(asset, own, named),
             runs=sorted({edge.run for edge in own if edge.run}),
         )
+
+
+def _resource(asset: AssetSummary) -> Resource:
+    return Resource("Asset", asset.asset_id, asset.domain_id, asset.project_id)
+
+
+async def _is_visible(call: Call, asset: AssetSummary) -> bool:
+    """One that is not listed is there only for those who may know of it."""
+    return asset.is_published or await call.judge.allows(
+        call.actor, "seeUnpublishedAssets", _resource(asset)
+    )
 
 
 def put_edge(work: UnitOfWork, edge: Edge) -> None:

@@ -19,11 +19,23 @@ class ProjectSummary:
     bucket: str
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectPage:
+    """A page of projects; `cursor` is where the next one starts, None at the end."""
+
+    projects: tuple[ProjectSummary, ...]
+    cursor: str | None
+
+
 class ProjectsApi(Protocol):
     """Reads projects and the roles held in them."""
 
     async def find(self, actor: Actor, project_id: str) -> ProjectSummary | None:
         """The project with that id."""
+        ...
+
+    async def listed(self, actor: Actor, limit: int, cursor: str | None) -> ProjectPage:
+        """A page of all projects, by name."""
         ...
 
     async def roles(self, actor: Actor, project_id: str, principals: Sequence[str]) -> list[str]:

@@ -13,7 +13,8 @@ from meshplane.platform.store import ABSENT, Store
 from meshplane.platform.tables import Row
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.domains.api import DomainsApi, no_such_domain
-from meshplane.services.projects.api import ProjectSummary, no_such_project
+from meshplane.services.projects.api import ProjectPage, ProjectSummary
+from meshplane.services.projects.rows import existing, resource_of
 from meshplane.services.projects.schemas import (
     NewProject,
     NewProjectMember,
@@ -61,8 +62,8 @@ class Projects:
 
     async def get(self, call: Call, project_id: str) -> ProjectView:
         """The project with that id."""
-        row = await _existing(call, project_id)
-        await call.allow(_resource(row))
+        row = await existing(call, project_id)
+        await call.allow(resource_of(row))
         return _view(row)
 
     async def list(self, call: Call, query: ProjectQuery) -> Page[ProjectView]:
@@ -78,8 +79,8 @@ class Projects:
         self, call: Call, project_id: str, if_match: str | None, body: ProjectChange
     ) -> ProjectView:
         """Changes the description."""
-        row = await _existing(call, project_id)
-        await call.allow(_resource(row))
+        row = await existing(call, project_id)
+        await call.allow(resource_of(row))
         version = expected_version(if_match)
         item = {**row.item, "description": body.description}
         call.work.put(PROJECTS, item, expected=version, otherwise=stale())
@@ -89,7 +90,7 @@ class Projects:
         self, call: Call, project_id: str, query: PageQuery
     ) -> Page[ProjectMemberView]:
         """Who holds which role."""
-        await call.allow(_resource(await _existing(call, project_id)))
+        await call.allow(resource_of(await existing(call, project_id)))
         page = await call.work.query(
             PROJECT_MEMBERS, project_id, limit=query.limit, cursor=query.cursor
         )
@@ -101,7 +102,7 @@ class Projects:
         self, call: Call, project_id: str, principal: str, role: str
     ) -> ProjectMemberView:
         """Gives somebody a role, in place of the one that he may hold."""
-        await call.allow(_resource(await _existing(call, project_id)))
+        await call.allow(resource_of(await existing(call, project_id)))
         call.note(principal=principal, role=role)
         return _member_view(_put_member(call, project_id, principal, role))
 
@@ -111,7 +112,7 @@ class Projects:
         Raises:
             Missing: MEMBER_NOT_FOUND.
         """
-        await call.allow(_resource(await _existing(call, project_id)))
+        await call.allow(resource_of(await existing(call, project_id)))
         call.note(principal=principal)
         row = await call.work.get(PROJECT_MEMBERS, project_id, principal)
         if row is None:
@@ -135,14 +136,17 @@ class ProjectsReader:
         row = await self._store.begin().get(PROJECTS, project_id)
         if row is None:
             return None
-        item = row.item
-        summary = ProjectSummary(
-            project_id, item["name"], item["domainId"], item["domainName"], item["bucket"]
-        )
+        summary = _summary(row)
         if len(self._found) >= _MOST_REMEMBERED:
             self._found.clear()
         self._found[project_id] = summary
         return summary
+
+    async def listed(self, actor: Actor, limit: int, cursor: str | None) -> ProjectPage:
+        """See `ProjectsApi.listed`."""
+        work = self._store.begin()
+        page = await work.query(PROJECTS, ALL, index="byName", limit=limit, cursor=cursor)
+        return ProjectPage(tuple(_summary(row) for row in page.rows), page.cursor)
 
     async def roles(
         self,
@@ -176,16 +180,11 @@ class ProjectsReader:
         return sorted(found)
 
 
-def _resource(row: Row) -> Resource:
-    project_id = row.item["projectId"]
-    return Resource("Project", project_id, domain_id=row.item["domainId"], project_id=project_id)
-
-
-async def _existing(call: Call, project_id: str) -> Row:
-    row = await call.work.get(PROJECTS, project_id)
-    if row is None:
-        raise no_such_project()
-    return row
+def _summary(row: Row) -> ProjectSummary:
+    item = row.item
+    return ProjectSummary(
+        item["projectId"], item["name"], item["domainId"], item["domainName"], item["bucket"]
+    )
 
 
 def _put_project(call: Call, item: dict[str, Any], members: Sequence[NewProjectMember]) -> None:

@@ -17,5 +17,15 @@ PROJECT_MEMBERS = Table(
     "principal",
     indexes=(Index("byPrincipal", "principal", "projectId"),),
 )
+PROJECT_ROLES = Table("ProjectRoles", "projectId")
+PROMOTION_REQUESTS = Table(
+    "PromotionRequests",
+    "requestId",
+    "createdAt",
+    indexes=(
+        Index("projectId-status-index", "projectId", "status"),
+        Index("approverId-createdAt-index", "approvedBy", "createdAt"),
+    ),
+)
 
-TABLES = (PROJECTS, PROJECT_NAMES, PROJECT_MEMBERS)
+TABLES = (PROJECTS, PROJECT_NAMES, PROJECT_MEMBERS, PROJECT_ROLES, PROMOTION_REQUESTS)

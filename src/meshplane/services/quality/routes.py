@@ -4,11 +4,20 @@ from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page
-from meshplane.services.quality.schemas import NewRuleset, NewRun, RulesetView, RunQuery, RunView
+from meshplane.services.quality.rounds import Rounds
+from meshplane.services.quality.schemas import (
+    NewRound,
+    NewRuleset,
+    NewRun,
+    RoundView,
+    RulesetView,
+    RunQuery,
+    RunView,
+)
 from meshplane.services.quality.service import Quality
 
 
-def routes(quality: Quality, boundary: Boundary) -> list[OperationRoute]:
+def routes(quality: Quality, rounds: Rounds, boundary: Boundary) -> list[OperationRoute]:
     """The routes under /api/v1/data-quality."""
     operations = Operations(boundary)
 
@@ -23,6 +32,10 @@ def routes(quality: Quality, boundary: Boundary) -> list[OperationRoute]:
     @operations.write("POST", "/data-quality/run", "startQualityRun")
     async def start_quality_run(call: Call, body: NewRun) -> RunView:
         return await quality.run(call, body)
+
+    @operations.write("POST", "/data-quality/run-all", "runAllQualityChecks")
+    async def run_all_quality_checks(call: Call, body: NewRound) -> RoundView:
+        return await rounds.run(call, body)
 
     @operations.read("/data-quality/runs", "listQualityRuns")
     async def list_quality_runs(call: Call, query: RunQuery) -> Page[RunView]:

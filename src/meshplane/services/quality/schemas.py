@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from meshplane.boundary.schemas import ApiModel, Id, PageQuery
+from meshplane.boundary.schemas import ApiModel, Id, Line, PageQuery
 
 RulesetText = Annotated[str, StringConstraints(min_length=1, max_length=64 * 1024)]
 
@@ -56,4 +56,20 @@ class RunView(ApiModel):
     rules: list[RuleView]
     snapshot_id: str | None
     started_at: str
+    seconds: float
+
+
+class NewRound(ApiModel):
+    """A round over all published assets: who started it, and when."""
+
+    triggered_by: Line | None = None
+    timestamp: Line | None = None
+
+
+class RoundView(ApiModel):
+    """What a round came to: runs made, those in which a rule failed, and those that broke off."""
+
+    runs: int
+    failed: int
+    broken: int
     seconds: float

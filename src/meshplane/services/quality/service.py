@@ -127,7 +127,10 @@ class Quality:
         if asset is None:
             await call.allow(Resource("Asset", asset_id), hide=missing)
             raise missing
-        await call.allow(Resource("Asset", asset_id, asset.domain_id, asset.project_id))
+        await call.allow(
+            Resource("Asset", asset_id, asset.domain_id, asset.project_id),
+            hide=None if asset.is_published else missing,
+        )
         return asset
 
     async def _checked(self, call: Call, asset: AssetSummary, text: str) -> int:

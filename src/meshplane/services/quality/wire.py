@@ -1,6 +1,7 @@
 """Puts the quality service together."""
 
 from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.services.quality.rounds import Rounds
 from meshplane.services.quality.routes import routes
 from meshplane.services.quality.service import Quality
 
@@ -9,4 +10,6 @@ NEEDS = ("assets", "tables")
 
 def build(ground: Ground, needs: Needs) -> Built[None]:
     """The service on that ground."""
-    return Built(routes(Quality(needs["assets"], needs["tables"]), ground.boundary), None)
+    quality = Quality(needs["assets"], needs["tables"])
+    rounds = Rounds(quality, needs["assets"], ground.boundary, ground.store)
+    return Built(routes(quality, rounds, ground.boundary), None)

@@ -85,7 +85,9 @@ class Access:
     async def _readable(
         self, name: RelationName, projects: Sequence[str]
     ) -> tuple[AssetSummary, list[Scope]]:
-        found = await self.assets.named(self.actor, name.name.lower(), name.schema or None)
+        named = await self.assets.named(self.actor, name.name.lower(), name.schema or None)
+        # One that is not listed is there for its own project alone.
+        found = [asset for asset in named if asset.is_published or asset.project_id in projects]
         readable = []
         for asset in found:
             scopes = await self._scopes(asset, projects)

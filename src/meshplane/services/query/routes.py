@@ -5,16 +5,19 @@ from starlette.responses import Response
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import ARROW_STREAM, JSON, Accept, OperationRoute, Operations
+from meshplane.services.query.sampling import Sampling
 from meshplane.services.query.schemas import (
     MaterializedView,
     NewMaterialization,
     NewQuery,
+    NewSample,
     QueryView,
+    SampleView,
 )
 from meshplane.services.query.service import Queries
 
 
-def routes(queries: Queries, boundary: Boundary) -> list[OperationRoute]:
+def routes(queries: Queries, sampling: Sampling, boundary: Boundary) -> list[OperationRoute]:
     """The routes under /api/v1/query."""
     operations = Operations(boundary)
 
@@ -25,5 +28,9 @@ def routes(queries: Queries, boundary: Boundary) -> list[OperationRoute]:
     @operations.write("POST", "/query/materialize", "materializeQuery", status=201)
     async def materialize_query(call: Call, body: NewMaterialization) -> MaterializedView:
         return await queries.materialize(call, body)
+
+    @operations.write("POST", "/query/sync-to-development", "syncToDevelopment")
+    async def sync_to_development(call: Call, body: NewSample) -> SampleView:
+        return await sampling.sync(call, body)
 
     return operations.routes

@@ -70,3 +70,19 @@ class MaterializedView(ApiModel):
     columns: list[ResultColumn]
     rows: int
     snapshot_id: str | None
+
+
+class NewSample(ApiModel):
+    """Which asset to sample, and how many of a hundred rows to take."""
+
+    asset_id: Id
+    percent: float = Field(default=10.0, gt=0, le=100)
+
+
+class SampleView(ApiModel):
+    """The table that holds the sample."""
+
+    asset_id: str
+    table_id: str
+    name: str
+    rows: int

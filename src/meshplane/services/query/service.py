@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,12 +16,11 @@ from meshplane.boundary.operation import ARROW_STREAM, JSON
 from meshplane.kit.clock import from_text
 from meshplane.kit.errors import Invalid, LimitReached
 from meshplane.policy.model import MESH, Resource
-from meshplane.services.assets.api import AssetsApi
-from meshplane.services.permissions.api import PermissionsApi
-from meshplane.services.projects.api import ProjectsApi, no_such_project
+from meshplane.services.projects.api import no_such_project
 from meshplane.services.query.access import Access
 from meshplane.services.query.api import FilterColumn
 from meshplane.services.query.column_types import iceberg_types
+from meshplane.services.query.materializing import Below, Target
 from meshplane.services.query.sandbox import Column, Limits, Outcome, Sandbox, Scope, Statement
 from meshplane.services.query.schemas import (
     MaterializedView,
@@ -31,22 +29,12 @@ from meshplane.services.query.schemas import (
     ResultColumn,
 )
 from meshplane.services.query.turns import Turns
-from meshplane.services.tables.api import Origin, QueryResult, TablesApi, remove_residue
+from meshplane.services.tables.api import Origin, QueryResult, TableSummary, remove_residue
 
 _MOST_ORIGINS = 5_000
 _MATERIALIZED_LIMITS = Limits(
     timeout_seconds=300.0, memory_mib=2048, max_rows=50_000_000, max_bytes=128 * 1024 * 1024
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Below:
-    """The services that queries stand on."""
-
-    assets: AssetsApi
-    tables: TablesApi
-    projects: ProjectsApi
-    permissions: PermissionsApi
 
 
 class Queries:
@@ -64,7 +52,7 @@ class Queries:
         self, sandbox: Sandbox, below: Below, hash_key: bytes, memory_mib: int, scratch: Path
     ) -> None:
         self._sandbox = sandbox
-        self._below = below
+        self.below = below
         self._hash_key = hash_key
         self._memory_mib = memory_mib
         self._scratch = scratch
@@ -94,31 +82,8 @@ class Queries:
         """Makes a table of the project from a statement's result, with its lineage."""
         await self._allow(call, body.project_id)
         access = self._access(call.actor, body.project_id, body.as_of)
-        query_id = call.new_id("qry")
-        statement = Statement(body.sql, None, "arrow", _MATERIALIZED_LIMITS)
-        outcome = await self._governed(call, query_id, statement, access)
-        if outcome.truncated:
-            raise LimitReached(
-                "SQL_LIMIT", "The result has too many rows for a table.", field="sql"
-            )
-        columns = iceberg_types(outcome.columns)
-        file = await asyncio.to_thread(_write_file, self._scratch, outcome.body)
-        try:
-            table = await self._below.tables.create_from_query(
-                service_actor("query", call.actor.name, call.actor.trace_id),
-                QueryResult(
-                    project_id=body.project_id,
-                    name=body.table_name,
-                    columns=columns,
-                    rows_file=str(file),
-                    query_id=query_id,
-                    from_table_ids=tuple(opened.asset.table_id for opened in access.opened),
-                    origins=await asyncio.to_thread(_origins, body.sql, access, outcome),
-                    once=call.once or query_id,
-                ),
-            )
-        finally:
-            file.unlink()
+        target = Target(body.project_id, body.table_name)
+        query_id, table = await self.make(call, body.sql, access, target)
         return MaterializedView(
             query_id=query_id,
             table_id=table.table_id,
@@ -128,6 +93,40 @@ class Queries:
             rows=table.rows,
             snapshot_id=table.snapshot_id,
         )
+
+    async def make(
+        self, call: Call, sql: str, access: Access, target: Target
+    ) -> tuple[str, TableSummary]:
+        """See `Materializing.make`."""
+        query_id = call.new_id("qry")
+        statement = Statement(sql, None, "arrow", _MATERIALIZED_LIMITS)
+        outcome = await self._governed(call, query_id, statement, access)
+        if outcome.truncated:
+            raise LimitReached(
+                "SQL_LIMIT", "The result has too many rows for a table.", field="sql"
+            )
+        columns = iceberg_types(outcome.columns)
+        file = await asyncio.to_thread(_write_file, self._scratch, outcome.body)
+        try:
+            table = await self.below.tables.create_from_query(
+                service_actor(
+                    "query", call.actor.on_behalf_of or call.actor.name, call.actor.trace_id
+                ),
+                QueryResult(
+                    project_id=target.project_id,
+                    name=target.name,
+                    columns=columns,
+                    rows_file=str(file),
+                    query_id=query_id,
+                    from_table_ids=tuple(opened.asset.table_id for opened in access.opened),
+                    origins=await asyncio.to_thread(_origins, sql, access, outcome),
+                    once=call.once or query_id,
+                    sample_of=target.sample_of,
+                ),
+            )
+        finally:
+            file.unlink()
+        return query_id, table
 
     async def check_row_filter(self, expression: str, columns: Sequence[FilterColumn]) -> str:
         """See `QueryApi.check_row_filter`."""
@@ -139,13 +138,13 @@ class Queries:
         if project_id is None:
             await call.allow(MESH)
             return
-        project = await self._below.projects.find(call.actor, project_id)
+        project = await self.below.projects.find(call.actor, project_id)
         if project is None:
             raise no_such_project()
         await call.allow(Resource("Project", project_id, project.domain_id, project_id))
 
     def _access(self, actor: Actor, project_id: str | None, as_of: str | None) -> Access:
-        below = self._below
+        below = self.below
         return Access(
             actor,
             project_id,

@@ -7,9 +7,11 @@ from meshplane.boundary.actor import Actor
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.query.access import hash_key
 from meshplane.services.query.api import FilterColumn, QueryApi
+from meshplane.services.query.materializing import Below
 from meshplane.services.query.routes import routes
+from meshplane.services.query.sampling import Sampling
 from meshplane.services.query.sandbox import Sandbox
-from meshplane.services.query.service import Below, Queries
+from meshplane.services.query.service import Queries
 
 _START_AFTER_SECONDS = 0.05
 
@@ -57,4 +59,7 @@ def build(ground: Ground, needs: Needs) -> Built[QueryApi]:
         await asyncio.gather(*starting, return_exceptions=True)
         await sandbox.stop()
 
-    return Built(routes(queries, ground.boundary), _Checker(queries), start=start, stop=stop)
+    sampling = Sampling(queries, needs["assets"])
+    return Built(
+        routes(queries, sampling, ground.boundary), _Checker(queries), start=start, stop=stop
+    )

@@ -6,10 +6,14 @@ from meshplane.boundary.call import Call
 from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page
 from meshplane.services.subscriptions.fulfilment import Fulfilment
+from meshplane.services.subscriptions.notices import Notices
 from meshplane.services.subscriptions.schemas import (
     Approval,
     Decision,
+    FulfilmentView,
     NewSubscription,
+    Notice,
+    NoticeView,
     SubscriptionQuery,
     SubscriptionView,
 )
@@ -17,7 +21,7 @@ from meshplane.services.subscriptions.service import Subscriptions
 
 
 def routes(
-    subscriptions: Subscriptions, fulfilment: Fulfilment, boundary: Boundary
+    subscriptions: Subscriptions, notices: Notices, fulfilment: Fulfilment, boundary: Boundary
 ) -> list[OperationRoute]:
     """The routes under /api/v1/subscriptions."""
     operations = Operations(boundary)
@@ -56,5 +60,21 @@ def routes(
     )
     async def revoke_subscription(call: Call, request_id: str, body: Decision) -> SubscriptionView:
         return await subscriptions.revoke(call, request_id, body)
+
+    @operations.write("POST", "/subscriptions/notify", "notifySubscribers")
+    async def notify_subscribers(call: Call, body: Notice) -> NoticeView:
+        return await notices.notify(call, body)
+
+    async def fulfilled(actor: Actor, request_id: str) -> FulfilmentView:
+        await fulfilment.settle(actor, request_id)
+        return await boundary.read(
+            "fulfilSubscription", actor, lambda call: subscriptions.fulfilment(call, request_id)
+        )
+
+    @operations.write(
+        "POST", "/subscriptions/{request_id}/fulfil", "fulfilSubscription", settle=fulfilled
+    )
+    async def fulfil_subscription(call: Call, request_id: str) -> FulfilmentView:
+        return await subscriptions.fulfilment(call, request_id)
 
     return operations.routes

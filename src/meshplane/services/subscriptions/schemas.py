@@ -86,3 +86,26 @@ class SubscriptionView(ApiModel):
     revocation_reason: str | None
     grant_id: str | None
     version: int
+
+
+class Notice(ApiModel):
+    """Something that the subscribers of an asset shall know."""
+
+    asset_id: Id
+    message: Reason
+
+
+class NoticeView(ApiModel):
+    """How many projects were told."""
+
+    asset_id: str
+    projects: int
+
+
+class FulfilmentView(ApiModel):
+    """Whether what was decided on a request is true by now: its grant written, or gone."""
+
+    request_id: str
+    status: Status
+    grant_id: str | None
+    fulfilled: bool

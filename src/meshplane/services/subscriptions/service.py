@@ -22,6 +22,7 @@ from meshplane.services.subscriptions.records import view
 from meshplane.services.subscriptions.schemas import (
     Approval,
     Decision,
+    FulfilmentView,
     NewSubscription,
     SubscriptionQuery,
     SubscriptionView,
@@ -66,6 +67,8 @@ class Subscriptions:
             Resource("Project", project.project_id, project.domain_id, project.project_id)
         )
         asset = await self._asset(call, body.asset_id)
+        if not asset.is_published:
+            raise no_such_asset()
         if asset.project_id == project.project_id:
             raise Conflict(
                 "OWN_ASSET",
@@ -220,6 +223,17 @@ class Subscriptions:
             ).event()
         )
         return view(Row(item, row.version + 1), call.clock)
+
+    async def fulfilment(self, call: Call, request_id: str) -> FulfilmentView:
+        """How far the decision on a request has been carried out."""
+        row = await self._allowed(call, request_id)
+        status = row.item["status"]
+        return FulfilmentView(
+            request_id=request_id,
+            status=status,
+            grant_id=row.item["grantId"],
+            fulfilled=status not in {"requested", "approved", "revoking"},
+        )
 
     async def _asset(self, call: Call, asset_id: str) -> AssetSummary:
         asset = await self._assets.find(call.actor, asset_id)

@@ -2,6 +2,7 @@
 
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.subscriptions.fulfilment import Fulfilment
+from meshplane.services.subscriptions.notices import Notices
 from meshplane.services.subscriptions.routes import routes
 from meshplane.services.subscriptions.service import Subscriptions
 
@@ -14,4 +15,7 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
         needs["projects"], needs["assets"], needs["tables"], needs["query"]
     )
     fulfilment = Fulfilment(needs["permissions"], ground.store, ground.clock)
-    return Built(routes(subscriptions, fulfilment, ground.boundary), None, fulfilment.consumers)
+    notices = Notices(needs["assets"])
+    return Built(
+        routes(subscriptions, notices, fulfilment, ground.boundary), None, fulfilment.consumers
+    )

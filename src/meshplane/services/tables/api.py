@@ -73,6 +73,8 @@ class QueryResult:
         from_table_ids: tables that the query read.
         origins: of its columns.
         once: names the request, so that a repeated one gives the same table.
+        sample_of: the table that this is a sample of, if it is one; an earlier sample of that
+            table gets these rows in place of its own.
     """
 
     project_id: str
@@ -83,6 +85,7 @@ class QueryResult:
     from_table_ids: tuple[str, ...]
     origins: tuple[Origin, ...]
     once: str
+    sample_of: str | None = None
 
 
 def remove_residue(scan: Scan) -> None:

@@ -16,6 +16,7 @@ from meshplane.services.tables.ports import (
     ScanPlan,
     Snapshot,
     StagedCommit,
+    StagedExpiry,
 )
 
 _MEBIBYTE = 1024 * 1024
@@ -87,6 +88,28 @@ class LocalTableFiles:
                 files, table, batches, WriteLimits(self._chunk_bytes), self._clock.now()
             )
 
+    def replace(
+        self, metadata_location: str, columns: Sequence[ColumnSpec], rows: ArrowStreamFile
+    ) -> StagedCommit:
+        """Stages one snapshot with other rows and columns. See `TableFiles.replace`."""
+        from meshplane.services.tables.local_commit import stage_replace
+        from meshplane.services.tables.local_files import staging
+        from meshplane.services.tables.local_load import load_table
+        from meshplane.services.tables.local_rows import fitted_rows
+        from meshplane.services.tables.local_stream import StreamLimits
+        from meshplane.services.tables.local_write import WriteLimits
+
+        limits = StreamLimits(batch_bytes=4 * self._chunk_bytes, rows=self._most_rows)
+        with staging(self._lake) as files:
+            return stage_replace(
+                files,
+                load_table(files, metadata_location),
+                columns,
+                lambda schema: fitted_rows(rows, schema, limits),
+                limits=WriteLimits(self._chunk_bytes),
+                now=self._clock.now(),
+            )
+
     def delete(self, metadata_location: str, where: str) -> StagedCommit:
         """Stages one snapshot without the matching rows. See `TableFiles.delete`."""
         from meshplane.services.tables.local_commit import stage_delete
@@ -101,6 +124,16 @@ class LocalTableFiles:
             return stage_delete(
                 files, table, row_filter, WriteLimits(self._chunk_bytes), self._clock.now()
             )
+
+    def expire(self, metadata_location: str, before: datetime, keep_last: int) -> StagedExpiry:
+        """Stages a version without its old snapshots. See `TableFiles.expire`."""
+        from meshplane.services.tables.local_expiry import stage_expire
+        from meshplane.services.tables.local_files import staging
+        from meshplane.services.tables.local_load import load_table
+
+        with staging(self._lake) as files:
+            table = load_table(files, metadata_location)
+            return stage_expire(files, table, before, keep_last, self._clock.now())
 
     def snapshots(self, metadata_location: str) -> list[Snapshot]:
         """All snapshots that are kept, oldest first."""

@@ -5,7 +5,7 @@ are applied to the base and written under a new name. Nothing is swapped, nothin
 removed and nothing is retried: that is the caller's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -18,9 +18,16 @@ from pyiceberg.serializers import ToOutputFile
 from pyiceberg.table import Table, TableProperties, Transaction
 from pyiceberg.table.locations import SimpleLocationProvider
 from pyiceberg.table.metadata import TableMetadata, new_table_metadata
-from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.snapshots import Operation, SnapshotLogEntry
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
-from pyiceberg.table.update import AddSnapshotUpdate, TableUpdate, update_table_metadata
+from pyiceberg.table.update import (
+    AddSchemaUpdate,
+    AddSnapshotUpdate,
+    RemoveSnapshotsUpdate,
+    SetCurrentSchemaUpdate,
+    TableUpdate,
+    update_table_metadata,
+)
 from pyiceberg.table.update.snapshot import UpdateSnapshot
 
 from meshplane.kit.errors import Invalid
@@ -34,9 +41,9 @@ from meshplane.services.tables.local_load import (
     to_milliseconds,
 )
 from meshplane.services.tables.local_rows import fit_table
-from meshplane.services.tables.local_schema import to_columns
+from meshplane.services.tables.local_schema import to_columns, to_schema
 from meshplane.services.tables.local_write import WriteLimits, write_data_files
-from meshplane.services.tables.ports import StagedCommit
+from meshplane.services.tables.ports import ColumnSpec, StagedCommit
 
 _PROPERTIES = {
     TableProperties.FORMAT_VERSION: "2",
@@ -78,7 +85,7 @@ def stage_append(
     _refuse_unwritable(table)
     data_files = write_data_files(table, batches, limits)
     if not data_files:
-        return _unchanged(table)
+        return unchanged(table)
     update = _Base(table).update_snapshot()
     merges = table.properties.get(TableProperties.MANIFEST_MERGE_ENABLED) == "true"
     snapshot = update.merge_append() if merges else update.fast_append()
@@ -115,7 +122,7 @@ def stage_delete(
         batches = kept.to_batches() if kept.num_rows else []
         replaced.append((task.file, write_data_files(table, batches, limits)))
     if not deleted:
-        return _unchanged(table)
+        return unchanged(table)
     snapshot = UpdateSnapshot(
         _Base(table), table.io, snapshot_properties={DELETED_ROWS: str(deleted)}
     ).overwrite()
@@ -131,6 +138,91 @@ def stage_delete(
     updates, _ = snapshot._commit()
     metadata, location = _write_version(files, table, updates, now)
     return _staged(files, metadata, location, added=0, deleted=deleted)
+
+
+def stage_replace(
+    files: LakeFiles,
+    table: Table,
+    columns: Sequence[ColumnSpec],
+    rows_of: Callable[[Schema], Iterable[pa.RecordBatch]],
+    *,
+    limits: WriteLimits,
+    now: datetime,
+) -> StagedCommit:
+    """Writes the one snapshot that has these rows, and no other; the columns may be others too.
+
+    Args:
+        files: of the lake.
+        table: the base.
+        columns: of the new rows. A column that keeps its name and type keeps its field id.
+        rows_of: gives the rows, fitted to a schema.
+        limits: see `WriteLimits`.
+        now: when.
+    """
+    _refuse_unwritable(table)
+    changes = _schema_changes(table, columns)
+    base = table
+    if changes:
+        base = as_table(
+            files, update_table_metadata(table.metadata, changes), table.metadata_location
+        )
+    data_files = write_data_files(base, rows_of(base.schema()), limits)
+    gone = [task.file for task in table.scan().plan_files()]
+    if not (data_files or gone or changes):
+        return unchanged(table)
+    updates: tuple[TableUpdate, ...] = ()
+    if data_files or gone:
+        snapshot = UpdateSnapshot(_Base(base), base.io).overwrite()
+        snapshot.delete_by_predicate(AlwaysTrue())
+        for file in gone:
+            snapshot.delete_data_file(file)
+        for file in data_files:
+            snapshot.append_data_file(file)
+        updates, _ = snapshot._commit()
+    metadata, location = _write_version(files, table, (*changes, *updates), now)
+    added = sum(file.record_count for file in data_files)
+    return _staged(files, metadata, location, added=added, deleted=current_rows(table))
+
+
+def _schema_changes(table: Table, columns: Sequence[ColumnSpec]) -> tuple[TableUpdate, ...]:
+    """What makes these the table's columns; nothing when they are."""
+    wished = to_schema(columns).fields
+    known = {(field.name, field.field_type): field.field_id for field in table.schema().fields}
+    if [(one.name, one.field_type) for one in wished] == list(known):
+        return ()
+    last = table.metadata.last_column_id
+    fields = []
+    for field in wished:
+        field_id = known.get((field.name, field.field_type))
+        if field_id is None:
+            last += 1
+            field_id = last
+        fields.append(field.model_copy(update={"field_id": field_id}))
+    number = max(schema.schema_id for schema in table.metadata.schemas) + 1
+    schema = Schema(*fields, schema_id=number)
+    return (
+        AddSchemaUpdate(schema=schema),
+        SetCurrentSchemaUpdate.model_validate({"schema-id": number}),
+    )
+
+
+def stage_removal(
+    files: LakeFiles, table: Table, gone: set[int], log: list[SnapshotLogEntry], now: datetime
+) -> StagedCommit:
+    """Writes the metadata without some snapshots, none of them current, and with that log."""
+    _refuse_unwritable(table)
+    metadata = update_table_metadata(
+        table.metadata,
+        (RemoveSnapshotsUpdate.model_validate({"snapshot-ids": sorted(gone)}),),
+        metadata_location=table.metadata_location,
+    ).model_copy(
+        update={
+            "snapshot_log": log,
+            "last_updated_ms": max(to_milliseconds(now), table.metadata.last_updated_ms + 1),
+        }
+    )
+    location = _write_metadata(files, metadata, _version(table.metadata_location) + 1)
+    return _staged(files, metadata, location, added=0, deleted=0)
 
 
 class _Base(Transaction):
@@ -200,7 +292,8 @@ def _instant(metadata: TableMetadata) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _unchanged(table: Table) -> StagedCommit:
+def unchanged(table: Table) -> StagedCommit:
+    """The base itself, where there was nothing to change."""
     return StagedCommit(
         metadata_location=table.metadata_location,
         snapshot_id=table.metadata.current_snapshot_id,

@@ -84,6 +84,22 @@ class StagedCommit:
 
 
 @dataclass(frozen=True, slots=True)
+class StagedExpiry:
+    """A new version of a table that keeps fewer snapshots.
+
+    Args:
+        commit: the version; the base itself when nothing may go.
+        expired: how many snapshots it keeps no longer.
+        files: absolute local paths of files that only those had. They may be removed once the
+            version is current, and not before.
+    """
+
+    commit: StagedCommit
+    expired: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A version of a table's rows.
 
@@ -165,6 +181,16 @@ class TableFiles(Protocol):
         """
         ...
 
+    def replace(
+        self, metadata_location: str, columns: Sequence[ColumnSpec], rows: ArrowStreamFile
+    ) -> StagedCommit:
+        """Stages one snapshot that has these rows and these columns, and no others.
+
+        Raises:
+            Missing, Invalid, TooLarge: as `create` and `append`.
+        """
+        ...
+
     def delete(self, metadata_location: str, where: str) -> StagedCommit:
         """Stages one snapshot without the rows for which a condition is true.
 
@@ -178,6 +204,14 @@ class TableFiles(Protocol):
 
         Raises:
             Invalid: `ROW_FILTER_INVALID`, `EQUALITY_DELETES_UNREADABLE`.
+        """
+        ...
+
+    def expire(self, metadata_location: str, before: datetime, keep_last: int) -> StagedExpiry:
+        """Stages a version without the snapshots that were made before an instant.
+
+        The last `keep_last` ones up to the current one stay, and those that a branch or a tag
+        names.
         """
         ...
 

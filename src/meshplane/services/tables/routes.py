@@ -1,12 +1,18 @@
 """HTTP of the tables service."""
 
+from typing import Any
+
+from meshplane.boundary.actor import Actor
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page, PageQuery
 from meshplane.boundary.uploads import Upload
+from meshplane.services.tables.expiry import Cleaning
 from meshplane.services.tables.schemas import (
     CommitView,
+    Expiry,
+    ExpiryView,
     NewTable,
     RowsToDelete,
     SnapshotView,
@@ -16,9 +22,10 @@ from meshplane.services.tables.schemas import (
 from meshplane.services.tables.service import Tables
 
 
-def routes(tables: Tables, boundary: Boundary) -> list[OperationRoute]:
+def routes(tables: Tables, cleaning: Cleaning, boundary: Boundary) -> list[OperationRoute]:
     """The routes under /api/v1/tables."""
     operations = Operations(boundary)
+    _declare_cleaning(operations, cleaning)
 
     @operations.write("POST", "/tables", "createTable", status=201)
     async def create_table(call: Call, body: NewTable) -> TableView:
@@ -45,3 +52,20 @@ def routes(tables: Tables, boundary: Boundary) -> list[OperationRoute]:
         return await tables.snapshots(call, table_id, query)
 
     return operations.routes
+
+
+def _declare_cleaning(operations: Operations, cleaning: Cleaning) -> None:
+    async def settle(actor: Actor, table_id: str, answer: dict[str, Any]) -> ExpiryView:
+        await cleaning.remove_files(table_id)
+        return ExpiryView.model_validate(answer)
+
+    @operations.write(
+        "POST", "/tables/{table_id}/snapshots/expire", "expireSnapshots", settle=settle
+    )
+    async def expire_snapshots(call: Call, table_id: str, body: Expiry) -> ExpiryView:
+        return await cleaning.expire(call, table_id, body)
+
+    # Declared before the path of one table, which would take it for an id.
+    @operations.read("/tables/all", "listAllTables")
+    async def list_all_tables(call: Call, query: PageQuery) -> Page[TableView]:
+        return await cleaning.all_tables(call, query)

@@ -97,3 +97,19 @@ class SnapshotView(ApiModel):
     added_rows: int
     deleted_rows: int
     total_rows: int | None
+
+
+class Expiry(ApiModel):
+    """Which versions of a table to forget: older than so many days, and not among the last."""
+
+    older_than_days: float = Field(default=7, ge=0, le=36_500)
+    keep_last: int = Field(default=5, ge=1, le=100_000)
+
+
+class ExpiryView(ApiModel):
+    """What was forgotten. `snapshotId` is the current version, which stays."""
+
+    table_id: str
+    expired_snapshots: int
+    removed_files: int
+    snapshot_id: str | None

@@ -76,9 +76,10 @@ class Tables:
         """Creates a table with the rows of a query, in one commit with its lineage."""
         project = await self._project(call, result.project_id)
         await call.allow(_project_resource(project))
-        made = await self._made_before(call, result)
-        if made is not None:
-            return made
+        there = await self._there_before(call, result)
+        if there is not None:
+            made = there.item.get("madeBy") == result.once
+            return there if made else await self._renewed(call, there, result)
         item = {**self._new_item(call, project, result.name), "partitionBy": []}
         columns = [ColumnSpec(name, kind) for name, kind in result.columns]
         empty = await asyncio.to_thread(self._files.create, item["location"], columns, [])
@@ -86,6 +87,8 @@ class Tables:
             self._files.append, empty.metadata_location, Path(result.rows_file)
         )
         item = {**records.moved_on(item, staged), "madeBy": result.once}
+        if result.sample_of is not None:
+            item["sampleOf"] = result.sample_of
         _put_new(call, item)
         _emit_snapshot(call, item["tableId"], "append", staged, result)
         return Row(item, 1)
@@ -144,9 +147,7 @@ class Tables:
     async def _commit(
         self, call: Call, table_id: str, operation: str, stage: Callable[[str], StagedCommit]
     ) -> CommitView:
-        row = await self._allowed(call, table_id)
-        await call.hold(self._lock(table_id))
-        row = await call.work.get(TABLES_TABLE, table_id) or row
+        row = await self.locked(call, table_id)
         staged = await asyncio.to_thread(stage, row.item["metadataLocation"])
         call.note(addedRows=staged.added_rows, deletedRows=staged.deleted_rows)
         if staged.metadata_location != row.item["metadataLocation"]:
@@ -165,6 +166,12 @@ class Tables:
             total_rows=staged.total_rows,
             committed_at=to_text(staged.committed_at),
         )
+
+    async def locked(self, call: Call, table_id: str) -> Row:
+        """The table, if the call may be made on it, and no other writer of this process at it."""
+        row = await self._allowed(call, table_id)
+        await call.hold(self._lock(table_id))
+        return await call.work.get(TABLES_TABLE, table_id) or row
 
     def _lock(self, table_id: str) -> asyncio.Lock:
         if len(self._locks) > _LONGEST_LOCK_MAP:
@@ -198,14 +205,39 @@ class Tables:
         if await call.work.get(TABLE_NAMES, project_id, name) is not None:
             raise _name_taken()
 
-    async def _made_before(self, call: Call, result: QueryResult) -> Row | None:
+    async def _there_before(self, call: Call, result: QueryResult) -> Row | None:
+        """The table of that name: this request made it, or it may be renewed.
+
+        Raises:
+            Conflict: NAME_TAKEN.
+        """
         named = await call.work.get(TABLE_NAMES, result.project_id, result.name)
         if named is None:
             return None
         row = await call.work.get(TABLES_TABLE, named.item["tableId"])
-        if row is not None and row.item.get("madeBy") == result.once:
-            return row
+        if row is not None:
+            is_made = row.item.get("madeBy") == result.once
+            is_sample = result.sample_of is not None and (
+                row.item.get("sampleOf") == result.sample_of
+            )
+            if is_made or is_sample:
+                return row
         raise _name_taken("tableName")
+
+    async def _renewed(self, call: Call, row: Row, result: QueryResult) -> Row:
+        """The table with the rows of a result in place of its own, as one snapshot."""
+        table_id = row.item["tableId"]
+        call.resource = f"Table:{table_id}"
+        columns = [ColumnSpec(name, kind) for name, kind in result.columns]
+        rows_file = Path(result.rows_file)
+        staged = await asyncio.to_thread(
+            self._files.replace, row.item["metadataLocation"], columns, rows_file
+        )
+        item = {**records.moved_on(row.item, staged), "madeBy": result.once}
+        moved = BaseMoved("TABLE_BUSY", "Others keep writing to this table: try again.")
+        call.work.put(TABLES_TABLE, item, expected=row.version, otherwise=moved)
+        _emit_snapshot(call, table_id, "overwrite", staged, result)
+        return Row(item, row.version + 1)
 
     def _new_item(self, call: Call, project: ProjectSummary, name: str) -> dict[str, Any]:
         table_id = call.new_id("tbl")

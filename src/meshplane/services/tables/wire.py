@@ -2,6 +2,7 @@
 
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.tables.api import TablesApi
+from meshplane.services.tables.expiry import Cleaning
 from meshplane.services.tables.local import LocalTableFiles
 from meshplane.services.tables.reader import TablesKeeper
 from meshplane.services.tables.routes import routes
@@ -15,4 +16,5 @@ def build(ground: Ground, needs: Needs) -> Built[TablesApi]:
     files = LocalTableFiles(ground.lake_folder, ground.scratch_folder, ground.clock)
     tables = Tables(needs["projects"], files, ground.lake_folder)
     keeper = TablesKeeper(tables, files, ground.boundary, ground.store)
-    return Built(routes(tables, ground.boundary), keeper)
+    cleaning = Cleaning(tables, needs["projects"], files, ground.store)
+    return Built(routes(tables, cleaning, ground.boundary), keeper)
