@@ -25,12 +25,12 @@ DBOS(
 
 
 @DBOS.step()
-def add_one(number):
+def add_one(number: int) -> int:
     return number + 1
 
 
 @DBOS.workflow()
-def five_steps(number):
+def five_steps(number: int) -> int:
     for _ in range(5):
         number = add_one(number)
     return number

@@ -17,7 +17,7 @@ with mock_aws(config=CONFIG):
         name="five", definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/x"
     )["stateMachineArn"]
 
-    def run(number):
+    def run(number: int) -> None:
         execution = client.start_execution(
             stateMachineArn=machine, name=f"run-{number}", input='{"number": 0}'
         )["executionArn"]
