@@ -96,15 +96,8 @@ class Ours:
         return started.execution_id
 
     async def run(self, machine: str) -> None:
-        execution_id = await self.start(machine)
-        pause = 0.0
-        while True:
-            found = await self.engine.executions.describe(self.store.begin(), execution_id)
-            if found.status != "RUNNING":
-                assert found.output == {"number": 5}, found
-                return
-            await asyncio.sleep(pause)
-            pause = 0.0005
+        found = await self.engine.end_of(await self.start(machine), timeout_seconds=60)
+        assert found.output == {"number": 5}, found
 
 
 async def per_second(count: int, at_once: int, run: Callable[[], Awaitable[None]]) -> float:

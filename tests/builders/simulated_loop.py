@@ -9,7 +9,7 @@ import asyncio
 import os
 import random
 import selectors
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
@@ -131,10 +131,20 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         life.held_until = self.time() + seconds
         self.call_at(life.held_until, self._resume, life, context=Context())
 
+    def clear(self, lives: Iterable[Life]) -> None:
+        """Ends all tasks, dead ones too, so that none is left to be ended by the interpreter."""
+        for life in lives:
+            life.is_over, life.held_until = False, 0.0
+            self._resume(life)
+        while left := asyncio.all_tasks(self):
+            for task in left:
+                task.cancel()
+            self.run_until_complete(asyncio.wait(left, timeout=1.0))
+
     def _resume(self, life: Life) -> None:
         waiting, life.held = life.held, []
         for call in waiting:
-            # Each knows its life, so it does not run if that has ended meanwhile.
+            # Each knows its life, and waits on if that has ended meanwhile.
             super().call_soon(call, context=life.context())
 
     def _of_life(
@@ -145,9 +155,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             return lambda: callback(*args)
 
         def run(in_context: Context | None = context) -> object:
-            if life.is_over:
-                return None
-            if self.time() < life.held_until:
+            if life.is_over or self.time() < life.held_until:
                 life.held.append(
                     run if in_context is None else lambda: _again(in_context, callback, args, life)
                 )
@@ -160,7 +168,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 def _again(
     context: Context, callback: Callable[..., Any], args: tuple[Any, ...], life: Life
 ) -> object:
-    return None if life.is_over else context.run(callback, *args)
+    if life.is_over:
+        life.held.append(lambda: _again(context, callback, args, life))
+        return None
+    return context.run(callback, *args)
 
 
 @contextmanager

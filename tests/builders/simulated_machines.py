@@ -200,7 +200,7 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
 
 OUTCOMES: dict[str, list[list[str]]] = {
     "late": [[NEVER]],
-    "slow": [[OK], [NEVER, OK], [NEVER]],
+    "slow": [[NEVER]],
     "person": [[OK], ["Refused"]],
     "raise": [[OK], ["Refused"]],
     "parent": [[OK], ["Busy", OK]],

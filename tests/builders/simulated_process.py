@@ -158,7 +158,7 @@ class Process:
         self.name = name
         self.life = Life(name, self._while_writing)
         self.clock = LoopClock()
-        self.died_at: str | None = None
+        self.death = asyncio.Event()
         self.on_death: Callable[[Process], None] = lambda process: None
         self._deaths = deaths
         self.store = SimulatedStore(path, self.clock, self.reached)
@@ -192,17 +192,17 @@ class Process:
     def reached(self, point: str, execution_id: str = "") -> None:
         """A point where it may die; see `CrashPoints`."""
         if not self.life.is_over and self._deaths.strikes(point):
-            self.die(point)
+            self.die()
         if self.life.is_over:
             raise Died
 
     def _while_writing(self) -> None:
         if self._deaths.strikes("disk writes"):
-            self.die("disk writes")
+            self.die()
 
-    def die(self, point: str) -> None:
+    def die(self) -> None:
         """Nothing of it runs any more."""
         self.life.is_over = True
-        self.died_at = point
+        self.death.set()
         self.store.cut_off(kept=self._deaths.chance.random() < 0.5)
         self.on_death(self)

@@ -69,7 +69,7 @@ Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_clean)
 Document = Annotated[
     str, StringConstraints(min_length=2, max_length=51_200), AfterValidator(_clean)
 ]
-"""A document of up to 51,200 characters (the most that CloudFormation takes), clean as `Text` is."""
+"""A document of up to 51,200 characters, the most that CloudFormation takes; clean as `Text` is."""
 
 _LONGEST_CAUSE = 65_536
 

@@ -13,6 +13,7 @@ class PromotionRequested(Payload):
 
     request_id: str
     project_id: str
+    domain_id: str
     source_environment: str
     target_environment: str
     cfn_template: str | None

@@ -16,11 +16,12 @@ from meshplane.boundary.actor import service_actor
 from meshplane.kit.errors import Stale
 from meshplane.platform.store import Store
 from meshplane.workflows.engine import Workflows
+from meshplane.workflows.queue_names import APPROVALS, SUBSCRIPTIONS, TASKS
 
 QUEUES = {
-    "TaskQueueUrl": "meshplane-tasks",
-    "ApprovalQueueUrl": "approval-queue",
-    "SubscriptionQueueUrl": "subscription-decisions",
+    "TaskQueueUrl": TASKS,
+    "ApprovalQueueUrl": APPROVALS,
+    "SubscriptionQueueUrl": SUBSCRIPTIONS,
 }
 """The queues that the definitions name, in this mesh."""
 

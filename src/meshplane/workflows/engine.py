@@ -126,15 +126,23 @@ class Workflows:
             work, machine, input, run_as=run_as, name=name, hops=hops
         )
 
-    async def answer_success(self, work: UnitOfWork, token: str, output: Any) -> str:
+    async def answer_success(
+        self, work: UnitOfWork, token: str, output: Any, *, by_person: bool = False
+    ) -> str:
         """Answers a task's token with its output; see `tokens.answer`."""
-        return await self._answer(work, token, tokens.Success(output))
+        return await self._answer(work, token, tokens.Success(output), by_person)
 
     async def answer_failure(
-        self, work: UnitOfWork, token: str, error: str | None, cause: str | None
+        self,
+        work: UnitOfWork,
+        token: str,
+        error: str | None,
+        cause: str | None,
+        *,
+        by_person: bool = False,
     ) -> str:
         """Answers a task's token with an error; see `tokens.answer`."""
-        return await self._answer(work, token, tokens.Failure(error, cause))
+        return await self._answer(work, token, tokens.Failure(error, cause), by_person)
 
     async def heartbeat(self, work: UnitOfWork, token: str) -> None:
         """See `tokens.heartbeat`."""
@@ -172,9 +180,13 @@ class Workflows:
                     watcher.set_result(None)
 
     async def _answer(
-        self, work: UnitOfWork, token: str, given: tokens.Success | tokens.Failure
+        self,
+        work: UnitOfWork,
+        token: str,
+        given: tokens.Success | tokens.Failure,
+        by_person: bool,
     ) -> str:
-        execution_id = await tokens.answer(work, token, given, now=self._now())
+        execution_id = await tokens.answer(work, token, given, now=self._now(), by_person=by_person)
         self.runner.expect_answer(execution_id)
         return execution_id
 

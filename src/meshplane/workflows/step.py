@@ -18,6 +18,7 @@ from meshplane.workflows.asl.branch import Branch
 from meshplane.workflows.asl.errors import json_text
 from meshplane.workflows.held import ExecutionMoved, Held, TaskId
 from meshplane.workflows.performers import NO_ANSWER_YET, Performers
+from meshplane.workflows.queue_names import goes_to_mesh
 from meshplane.workflows.tables import (
     EXECUTION_BRANCHES,
     EXECUTION_HISTORY,
@@ -284,7 +285,13 @@ class Step:
     def _open_token(self, request: TaskRequest) -> None:
         if request.token is None:
             return
-        row = tokens.opened(request, request.token, self.held.execution_id, self._parts_expire)
+        row = tokens.opened(
+            request,
+            request.token,
+            self.held.execution_id,
+            self._parts_expire,
+            of_mesh=goes_to_mesh(request),
+        )
         self._new_tokens.setdefault(request.branch_id, []).append(request.token)
         self._work.put(TASK_TOKENS, row, expected=ABSENT)
 

@@ -60,7 +60,13 @@ class Failure:
 
 
 async def answer(
-    work: UnitOfWork, token: str, given: Success | Failure, *, now: datetime, by_child: bool = False
+    work: UnitOfWork,
+    token: str,
+    given: Success | Failure,
+    *,
+    now: datetime,
+    by_child: bool = False,
+    by_person: bool = False,
 ) -> str:
     """Answers a token, in the commit of `work`.
 
@@ -71,6 +77,8 @@ async def answer(
         now: the present.
         by_child: whether a child execution answers the token that was made for it; nobody else
             may use that one.
+        by_person: whether it comes from outside. What waits for a part of the mesh is answered by
+            that part alone.
 
     Returns:
         The id of the execution that goes on.
@@ -86,6 +94,8 @@ async def answer(
     _check(given)
     row = await _row(work, token)
     if row is None or row.item["ofChild"] != by_child:
+        raise _unknown()
+    if by_person and row.item.get("ofMesh"):
         raise _unknown()
     refuse_closed(row)
     execution_id = row.item["executionId"]
@@ -140,9 +150,24 @@ async def of_branch(work: UnitOfWork, execution_id: str, branch_id: str) -> list
 
 
 def opened(
-    request: TaskRequest, token: str, execution_id: str, expires: int, child: str | None = None
+    request: TaskRequest,
+    token: str,
+    execution_id: str,
+    expires: int,
+    *,
+    child: str | None = None,
+    of_mesh: bool = False,
 ) -> Item:
-    """The row of a new token; `child` is the execution that will answer it, if one will."""
+    """The row of a new token.
+
+    Args:
+        request: the task.
+        token: its text.
+        execution_id: whose it is.
+        expires: when the row may go, epoch seconds.
+        child: the execution that will answer it, if one will.
+        of_mesh: whether a part of the mesh will.
+    """
     return {
         "executionId": execution_id,
         "token": token,
@@ -151,6 +176,7 @@ def opened(
         "openOf": execution_id,
         "state": OPEN,
         "ofChild": child is not None,
+        "ofMesh": of_mesh,
         "child": child,
         "expires": expires,
     }

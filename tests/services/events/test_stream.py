@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -68,7 +69,13 @@ class Listener:
 
     @property
     def ids(self) -> list[str]:
-        return [line[4:] for line in self.text.split("\n") if line.startswith("id: ")]
+        """Those of events; greetings and signs of life have one as well."""
+        lines = self.text.split("\n")
+        return [
+            line[4:]
+            for line, following in pairwise(lines)
+            if line.startswith("id: ") and following.startswith("event: ")
+        ]
 
 
 @asynccontextmanager
@@ -164,7 +171,7 @@ async def test_quiet_stream__sends_signs_of_life(
 ) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.05)
     async with listening(app) as listener:
-        await listener.until_text(": still here\n\n: still here\n\n")
+        await listener.until_text("id: 0\n: still here\n\nid: 0\n: still here\n\n")
     assert listener.events == []
 
 

@@ -18,8 +18,6 @@ from meshplane.platform.store import Store
 
 HEARTBEAT_SECONDS = 15.0
 LONGEST_SECONDS = 900.0
-_HEARTBEAT = b": still here\n\n"
-_GREETING = b"retry: 2000\n: connected\n\n"
 _LONGEST_ID = 80
 _LONGEST_SEQUENCE = 18
 
@@ -85,7 +83,7 @@ class EventStream(Response):
 
     async def _stream(self, send: Send, position: int) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        await _send(send, _GREETING)
+        await _send(send, _greeting(position))
         loop = asyncio.get_running_loop()
         end, quiet_since = loop.time() + LONGEST_SECONDS, loop.time()
         while loop.time() < end and not self._feed.ended:
@@ -95,7 +93,7 @@ class EventStream(Response):
                 position = told[-1].sequence
             wanted = b"".join(each.text for each in told if self._wants(each))
             if not wanted and loop.time() - quiet_since >= HEARTBEAT_SECONDS:
-                wanted = _HEARTBEAT
+                wanted = _heartbeat(position)
             if wanted:
                 await _send(send, wanted)
                 quiet_since = loop.time()
@@ -105,6 +103,15 @@ class EventStream(Response):
         if self._event_type not in (None, told.type):
             return False
         return self._pattern is None or self._pattern.matches(told.envelope)
+
+
+def _greeting(position: int) -> bytes:
+    """What a stream begins with; the id says where to go on, should it break before an event."""
+    return f"retry: 2000\nid: {position}\n: connected\n\n".encode()
+
+
+def _heartbeat(position: int) -> bytes:
+    return f"id: {position}\n: still here\n\n".encode()
 
 
 async def _send(send: Send, body: bytes) -> None:

@@ -79,6 +79,7 @@ class Promotions:
             PromotionRequested(
                 request_id=item["requestId"],
                 project_id=body.project_id,
+                domain_id=item["domainId"],
                 source_environment=source,
                 target_environment=target,
                 cfn_template=body.cfn_template,

@@ -17,10 +17,10 @@ from meshplane.events.workflows import ApprovalRequested
 from meshplane.kit.clock import Clock, to_text
 from meshplane.kit.errors import Invalid
 from meshplane.platform.store import ABSENT, UnitOfWork
-from meshplane.services.workflows.approval_store import APPROVALS, OPEN
+from meshplane.services.workflows.approval_store import APPROVAL_STEPS, OPEN
 from meshplane.services.workflows.ports import TaskAnswers
+from meshplane.workflows.queue_names import APPROVALS
 
-QUEUE = "approval-queue"
 DEADLINES = "approval-deadlines"
 _SECONDS_OF_A_YEAR = 365 * 86_400
 
@@ -67,7 +67,7 @@ class ApprovalRequests:
     @property
     def queues(self) -> tuple[QueueHandler, ...]:
         """The queue that it serves."""
-        return (QueueHandler(QUEUE, self.handle),)
+        return (QueueHandler(APPROVALS, self.handle),)
 
     async def handle(self, work: UnitOfWork, message: Message) -> None:
         """Stores an approval's steps; the first is open at once.
@@ -84,7 +84,8 @@ class ApprovalRequests:
                 raise GiveUp(error.code, error.message, field="MessageBody") from None
             await self._tokens.fail(work, token, error.code, error.message)
             return
-        workflow_id = "workflow-" + hashlib.sha256(message.key.encode()).hexdigest()[:32]
+        # Of the token, not of the message: a task that is tried again asks anew.
+        workflow_id = "workflow-" + hashlib.sha256(wanted.task_token.encode()).hexdigest()[:32]
         origin = message.origin or {}
         steps = wanted.steps or (StepWanted(step_name="approval"),)
         for number, step in enumerate(steps, start=1):
@@ -109,7 +110,7 @@ class ApprovalRequests:
             }
             if number == 1:
                 item = self.opened(work, item)
-            work.put(APPROVALS, item, expected=ABSENT)
+            work.put(APPROVAL_STEPS, item, expected=ABSENT)
 
     def opened(self, work: UnitOfWork, item: dict[str, Any]) -> dict[str, Any]:
         """The step as it waits for its decision; its deadline is set, and its event emitted."""

@@ -2,7 +2,7 @@
 
 from meshplane.platform.tables import Index, Table
 
-APPROVALS = Table(
+APPROVAL_STEPS = Table(
     "ApprovalWorkflows",
     "workflowId",
     "stepNumber",

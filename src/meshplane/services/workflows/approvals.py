@@ -21,7 +21,7 @@ from meshplane.services.workflows.approval_schemas import (
     ApprovalStepView,
     ApprovalView,
 )
-from meshplane.services.workflows.approval_store import APPROVALS, EVERY_STEP, OPEN
+from meshplane.services.workflows.approval_store import APPROVAL_STEPS, EVERY_STEP, OPEN
 from meshplane.services.workflows.ports import TaskAnswers
 
 _MOST_READ = 1000
@@ -51,7 +51,7 @@ class Approvals:
         await call.allow(Resource("Mesh", "mesh"))
         while read < _MOST_READ and len(found) < query.limit:
             page = await call.work.query(
-                APPROVALS, OPEN, index="byOpen", limit=query.limit - len(found), cursor=cursor
+                APPROVAL_STEPS, OPEN, index="byOpen", limit=query.limit - len(found), cursor=cursor
             )
             for row in page.rows:
                 if await self._may_decide(call, row.item) and await self._waits(call, row.item):
@@ -79,10 +79,12 @@ class Approvals:
         rows, row = await self._open_step(call, workflow_id)
         decided = _decide(call, row, "APPROVED", body.comment)
         number = row.item["stepNumber"]
+        after = rows[number:]
         if number < row.item["steps"]:
             following = rows[number]
             opened = self._requests.opened(call.work, following.item)
-            call.work.put(APPROVALS, opened, expected=following.version)
+            call.work.put(APPROVAL_STEPS, opened, expected=following.version)
+            after = [Row(opened, following.version + 1), *rows[number + 1 :]]
         else:
             await self._tokens.succeed(
                 call.work,
@@ -94,7 +96,7 @@ class Approvals:
                     "comment": body.comment or "",
                 },
             )
-        return view([*rows[: number - 1], Row(decided, row.version + 1), *rows[number:]])
+        return view([*rows[: number - 1], Row(decided, row.version + 1), *after])
 
     async def reject(self, call: Call, workflow_id: str, body: ApprovalComment) -> ApprovalView:
         """Says no: the workflow's task fails with the error APPROVAL_REJECTED.
@@ -112,7 +114,7 @@ class Approvals:
     async def on_deadline(self, work: UnitOfWork, message: Message) -> None:
         """Escalates a step whose deadline has passed, or lets its task fail if nobody is left."""
         workflow_id, number = message.body["workflowId"], message.body["stepNumber"]
-        row = await work.get(APPROVALS, workflow_id, number)
+        row = await work.get(APPROVAL_STEPS, workflow_id, number)
         if row is None or row.item["status"] != "IN_PROGRESS":
             return
         item = row.item
@@ -127,7 +129,7 @@ class Approvals:
                 "approvers": [*item["approvers"], *item["escalateTo"]],
             }
             self._requests.extend(work, escalated)
-            work.put(APPROVALS, escalated, expected=row.version)
+            work.put(APPROVAL_STEPS, escalated, expected=row.version)
             work.emit(
                 ApprovalEscalated(
                     workflow_id=workflow_id,
@@ -139,12 +141,12 @@ class Approvals:
             )
             return
         closed = {**_closed(item), "status": "REJECTED", "approvalComment": "The deadline passed."}
-        work.put(APPROVALS, closed, expected=row.version)
+        work.put(APPROVAL_STEPS, closed, expected=row.version)
         cause = f"Nobody decided {item['stepName']} before {item['approvalDeadline']}."
         await self._tokens.fail(work, item["taskToken"], "APPROVAL_EXPIRED", cause)
 
     async def _steps(self, call: Call, workflow_id: str) -> list[Row]:
-        page = await call.work.query(APPROVALS, workflow_id, limit=EVERY_STEP)
+        page = await call.work.query(APPROVAL_STEPS, workflow_id, limit=EVERY_STEP)
         if not page.rows:
             # Asked all the same, so that this answer takes the way of the other.
             await call.allow(Resource("Approval", workflow_id), hide=_no_such_approval())
@@ -199,7 +201,7 @@ def _decide(call: Call, row: Row, status: str, comment: str | None) -> dict[str,
     if comment is not None:
         item["approvalComment"] = comment
     call.note(workflow=item["workflowId"], step=item["stepName"], status=status)
-    call.work.put(APPROVALS, item, expected=row.version, otherwise=_already_decided())
+    call.work.put(APPROVAL_STEPS, item, expected=row.version, otherwise=_already_decided())
     call.work.emit(
         ApprovalDecided(
             workflow_id=item["workflowId"],

@@ -16,9 +16,9 @@ from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import ABSENT, UnitOfWork
 from meshplane.platform.tables import Table
 from meshplane.services.workflows.ports import TaskAnswers
+from meshplane.workflows.queue_names import SUBSCRIPTIONS
 
 DECISIONS = Table("SubscriptionDecisions", "requestId", expires="expires")
-QUEUE = "subscription-decisions"
 _KEPT_SECONDS = 60 * 86_400
 _DECIDED = frozenset({"SubscriptionApproved", "SubscriptionRejected"})
 
@@ -38,7 +38,7 @@ class Decisions:
     @property
     def queues(self) -> tuple[QueueHandler, ...]:
         """Where workflows say that they wait."""
-        return (QueueHandler(QUEUE, self.on_wait),)
+        return (QueueHandler(SUBSCRIPTIONS, self.on_wait),)
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:

@@ -1,5 +1,7 @@
 """Use cases of executions, and the answers that their tasks wait for."""
 
+import re
+from collections.abc import Sequence
 from typing import Any, cast
 
 import orjson
@@ -28,6 +30,7 @@ from meshplane.workflows.executions import Execution
 from meshplane.workflows.run_as import RunAs
 
 _MOST_DRAWN = 25_000
+_TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,80}:[A-Za-z0-9_.-]{1,80}:[0-9a-f]{32}(?![0-9a-f])")
 
 
 class ExecutionCases:
@@ -90,7 +93,8 @@ class ExecutionCases:
         )
         following = page.next_event_id
         return HistoryView(
-            items=list(page.events), next_cursor=None if following is None else str(following)
+            items=_without_tokens(page.events),
+            next_cursor=None if following is None else str(following),
         )
 
     async def diagram(self, call: Call, execution_id: str) -> str:
@@ -134,12 +138,14 @@ class ExecutionCases:
             Conflict: TASK_TOKEN_USED, TASK_TOKEN_GONE.
         """
         await call.allow(MESH)
-        await self._engine.answer_success(call.work, body.task_token, body.output)
+        await self._engine.answer_success(call.work, body.task_token, body.output, by_person=True)
 
     async def fail(self, call: Call, body: TaskFailure) -> None:
         """Answers a task's token with an error; raises as `succeed`."""
         await call.allow(MESH)
-        await self._engine.answer_failure(call.work, body.task_token, body.error, body.cause)
+        await self._engine.answer_failure(
+            call.work, body.task_token, body.error, body.cause, by_person=True
+        )
 
     async def beat(self, call: Call, body: TaskBeat) -> None:
         """Says that a task is still being worked on; raises as `succeed`."""
@@ -169,6 +175,13 @@ class ExecutionCases:
 
     async def _view(self, call: Call, execution_id: str) -> ExecutionView:
         return _view(await self._engine.executions.describe(call.work, execution_id))
+
+
+def _without_tokens(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events with their callback tokens blotted out: who reads must not answer for others."""
+    text = orjson.dumps(list(events)).decode()
+    shown: list[dict[str, Any]] = orjson.loads(_TOKEN.sub("…", text))
+    return shown
 
 
 def _view(found: Execution) -> ExecutionView:

@@ -1,7 +1,7 @@
 """The tables of the workflows service."""
 
-from meshplane.services.workflows.approval_store import APPROVALS
+from meshplane.services.workflows.approval_store import APPROVAL_STEPS
 from meshplane.services.workflows.decisions import DECISIONS
 from meshplane.workflows.tables import WORKFLOW_TABLES
 
-TABLES = (*WORKFLOW_TABLES, APPROVALS, DECISIONS)
+TABLES = (*WORKFLOW_TABLES, APPROVAL_STEPS, DECISIONS)

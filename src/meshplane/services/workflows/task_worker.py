@@ -15,7 +15,7 @@ from meshplane.events.queues import GiveUp, Message, QueueHandler
 from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.store import UnitOfWork
 from meshplane.services.workflows.ports import TaskAnswers
-from meshplane.workflows.built_in import QUEUES
+from meshplane.workflows.queue_names import TASKS
 from meshplane.workflows.run_as import RunAs
 
 _AT_ONCE = 16
@@ -36,7 +36,7 @@ class TaskWorker:
     @property
     def queues(self) -> tuple[QueueHandler, ...]:
         """The queue that it serves."""
-        return (QueueHandler(QUEUES["TaskQueueUrl"], self.handle, True, _AT_ONCE),)
+        return (QueueHandler(TASKS, self.handle, True, _AT_ONCE),)
 
     async def handle(self, work: UnitOfWork, message: Message) -> None:
         """Performs the operation that a message names, and answers its token.

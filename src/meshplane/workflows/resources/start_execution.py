@@ -62,7 +62,11 @@ class StartExecution:
                 )
             expires = int(self._clock.now().timestamp()) + PART_KEPT_SECONDS
             row = tokens.opened(
-                request, parent.token, execution.execution_id, expires, started.execution_id
+                request,
+                parent.token,
+                execution.execution_id,
+                expires,
+                child=started.execution_id,
             )
             work.put(TASK_TOKENS, row, expected=ABSENT)
             return NO_ANSWER_YET
