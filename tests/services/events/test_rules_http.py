@@ -123,6 +123,11 @@ async def test_built_in_rule__can_be_disabled_and_nothing_else(http: httpx.Async
         ({"targets": [{**QUEUE, "url": "http://x"}]}, "TARGET_INVALID", "targets.0.name"),
         ({"targets": [{**QUEUE, "input": "{"}]}, "INPUT_INVALID", "targets.0.input"),
         (
+            {"targets": [{"id": "w", "type": "workflow", "name": "nothing"}]},
+            "TARGET_INVALID",
+            "targets.0.name",
+        ),
+        (
             {"targets": [{"id": "f", "type": "function", "name": "nothing"}]},
             "TARGET_INVALID",
             "targets.0.name",

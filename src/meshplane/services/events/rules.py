@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from meshplane.boundary.call import Call
 from meshplane.boundary.etags import stale
+from meshplane.boundary.platform_api import PlatformApi
 from meshplane.boundary.schemas import Page, position
 from meshplane.events.envelope import BUS
 from meshplane.events.functions import Functions
@@ -43,15 +44,22 @@ class Rules:
         book: the rules.
         outbound: knows which hosts webhooks may have.
         functions: knows which functions there are.
+        platform: knows which state machines there are.
     """
 
     def __init__(
-        self, store: Store, book: RuleBook, outbound: Outbound, functions: Functions
+        self,
+        store: Store,
+        book: RuleBook,
+        outbound: Outbound,
+        functions: Functions,
+        platform: PlatformApi,
     ) -> None:
         self._store = store
         self._book = book
         self._outbound = outbound
         self._functions = functions
+        self._platform = platform
 
     async def put(self, call: Call, name: str, body: RuleBody) -> RuleView:
         """Creates a rule, or replaces it; it acts as whoever wrote it last.
@@ -64,6 +72,7 @@ class Rules:
         await call.allow(MESH)
         self._check_name(name)
         self._check(body)
+        await self._demand_machines(call, body)
         await self._book.refresh()
         old = self._book.get(name)
         enabled = body.state == "ENABLED"
@@ -214,6 +223,22 @@ class Rules:
                 f"The platform has no function of this name. There are: {known}.",
                 field=f"{field}.name",
             )
+
+    async def _demand_machines(self, call: Call, body: RuleBody) -> None:
+        """A start of a machine that is not there would fail only when the rule matches."""
+        for number, target in enumerate(body.targets):
+            if target.type != "workflow":
+                continue
+            try:
+                await self._platform.call(
+                    "getStateMachine", {"name": target.name}, actor=call.actor, key=""
+                )
+            except Missing:
+                raise Invalid(
+                    "TARGET_INVALID",
+                    "There is no state machine of this name: put it first, then the rule.",
+                    field=f"targets.{number}.name",
+                ) from None
 
     async def _keep_secrets(self, call: Call, rule: Rule, old: Rule | None) -> dict[str, str]:
         """Makes a key for each webhook that has none, and drops those of webhooks that are gone."""

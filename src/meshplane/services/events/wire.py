@@ -46,7 +46,7 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
         [
             *event_routes(store, feed, boundary),
             *queue_routes(receiving, boundary),
-            *rule_routes(Rules(store, book, ground.outbound, functions), boundary),
+            *rule_routes(Rules(store, book, ground.outbound, functions, ground.platform), boundary),
             *history_routes(History(store), boundary),
         ],
         None,
