@@ -10,7 +10,7 @@ import pytest
 from meshplane.cli.reference_asyncapi import asyncapi_document
 from meshplane.cli.reference_pages import event_payloads
 from meshplane.events.envelope import BUS, envelope_of
-from meshplane.events.functions import ProjectSetupCompleted
+from meshplane.events.projects import ProjectSetupCompleted
 from meshplane.platform.events import StoredEvent
 
 # AsyncAPI 3.0.0, "Channels Object" and "Components Object".
