@@ -3,18 +3,34 @@
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-_MOST_LOOKS, _PAUSE_SECONDS = 50, 0.1
+from meshplane.events.rules import RESERVED_QUEUES
+
+_LONGEST_WAIT_SECONDS, _PAUSE_SECONDS = 30.0, 0.03
 # The audit trail holds a record of each failure, the relay notes how far it came, by itself.
 _ALWAYS_MOVING = frozenset({"AuditTrail", "ConsumerCursors", "ParkedEvents"})
+# Other queues are worked off by people, who may leave messages where they are.
+_MESH_QUEUES = ", ".join(f"'{queue}'" for queue in sorted(RESERVED_QUEUES))
+# What the mesh does at once: messages that are due, failed deliveries, steps that are ready.
+# SQLite takes a BLOB for its own binary JSON, hence the casts.
+_UNDER_WAY = (
+    f"""SELECT count(*) FROM "Messages" WHERE byDue_sk <= :soon AND pk IN ({_MESH_QUEUES})""",
+    """SELECT count(*) FROM "ParkedEvents" """,
+    """SELECT count(*) FROM "Executions" WHERE byWake_sk IS NOT NULL AND (byWake_sk <= :soon
+       OR json_extract(CAST(body AS TEXT), '$.owner') IS NOT NULL)""",
+    """SELECT count(*) FROM "TaskTokens" WHERE bySignal_pk IS NOT NULL""",
+    """SELECT count(*) FROM "EventReplays"
+       WHERE json_extract(CAST(body AS TEXT), '$.active') IS NOT NULL""",
+)
+_SOON_SECONDS = 2.0
 
 
 def kept_state(home: Path) -> dict[str, str]:
     """A digest of each table's rows, the outbox among them, and of the lake's file names."""
-    database = sqlite3.connect(f"file:{home / 'meshplane.db'}?mode=ro", uri=True)
-    try:
+    with _opened(home) as database:
         tables = database.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%\\_search%' "
             "ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
@@ -24,31 +40,50 @@ def kept_state(home: Path) -> dict[str, str]:
             for (name,) in tables
             if name not in _ALWAYS_MOVING
         }
-    finally:
-        database.close()
     lake = home / "lake"
     files = sorted(str(file.relative_to(lake)) for file in lake.rglob("*") if file.is_file())
     return {**state, "lake": _digest(files)}
 
 
 def settled_state(home: Path) -> dict[str, str]:
-    """The state once the consumers of what happened so far have done their part."""
-    last: dict[str, str] = {}
-    for _ in range(_MOST_LOOKS):
-        now = kept_state(home)
-        if now == last:
-            break
+    """The state once rules, consumers and workflows have done their part in what happened."""
+    settle(home)
+    return kept_state(home)
+
+
+def settle(home: Path) -> None:
+    """Returns when nothing is under way in the mesh: all of it waits for people or for a time."""
+    give_up = time.monotonic() + _LONGEST_WAIT_SECONDS
+    last = None
+    while (now := _movement(home)) != last or any(now[2:]):
+        assert time.monotonic() < give_up, f"the mesh does not come to rest: {now}"
         last = now
         time.sleep(_PAUSE_SECONDS)
-    return last
 
 
 def audit_records(home: Path) -> int:
     """How many records the audit trail has."""
+    with _opened(home) as database:
+        count: int = database.execute("SELECT count(*) FROM AuditTrail").fetchone()[0]
+    return count
+
+
+def _movement(home: Path) -> list[int]:
+    """How much happened so far, twice, and how much of each kind is under way."""
+    soon = {"soon": int((time.time() + _SOON_SECONDS) * 1000)}
+    with _opened(home) as database:
+        counts = [
+            database.execute(f"SELECT coalesce(max(sequence), 0) FROM {table}").fetchone()[0]
+            for table in ("Outbox", "AuditTrail")
+        ]
+        return counts + [database.execute(query, soon).fetchone()[0] for query in _UNDER_WAY]
+
+
+@contextmanager
+def _opened(home: Path) -> Iterator[sqlite3.Connection]:
     database = sqlite3.connect(f"file:{home / 'meshplane.db'}?mode=ro", uri=True)
     try:
-        count: int = database.execute("SELECT count(*) FROM AuditTrail").fetchone()[0]
-        return count
+        yield database
     finally:
         database.close()
 

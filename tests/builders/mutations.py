@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.builders.valid_requests import Request
+from tests.builders.request import Request
 
 # Written with escapes, so that none of them is lost between an editor and a terminal.
 STRINGS = (

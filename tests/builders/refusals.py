@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 
 from tests.builders.kept_state import audit_records, kept_state
+from tests.builders.request import Request
 from tests.builders.small_mesh import CANARY, SmallMesh
-from tests.builders.valid_requests import SENDER, Request
+from tests.builders.valid_requests import SENDER
 
 VALUE = "wrensecret"
 """Put into requests as a value; no answer that is an error may hold it."""

@@ -12,9 +12,11 @@ import selectors
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from meshplane.kit import ids
+
+Ts = TypeVarTuple("Ts")
 
 _LIFE: ContextVar["Life | None"] = ContextVar("life", default=None)
 
@@ -35,6 +37,7 @@ class Life:
         self.name = name
         self.while_writing = while_writing
         self.is_over = False
+        self.stands_still = False
         self.held_until = 0.0
         self.held: list[Callable[[], object]] = []
 
@@ -88,18 +91,18 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return self._jump.passed
 
     def call_soon(
-        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> Any:
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         """See `asyncio.loop.call_soon`."""
         return super().call_soon(self._of_life(callback, args, context), context=context)
 
     def call_at(
         self,
         when: float,
-        callback: Callable[..., Any],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
-    ) -> Any:
+    ) -> asyncio.TimerHandle:
         """See `asyncio.loop.call_at`."""
         return super().call_at(when, self._of_life(callback, args, context), context=context)
 
@@ -128,7 +131,8 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def hold(self, life: Life, seconds: float) -> None:
         """A life stands still for that long, as a stopped process does; timers are late then."""
-        life.held_until = self.time() + seconds
+        life.held_until = max(life.held_until, self.time() + seconds)
+        life.stands_still = True
         self.call_at(life.held_until, self._resume, life, context=Context())
 
     def clear(self, lives: Iterable[Life]) -> None:
@@ -142,6 +146,8 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             self.run_until_complete(asyncio.wait(left, timeout=1.0))
 
     def _resume(self, life: Life) -> None:
+        # A timer may go off by the width of the clock's resolution before its time.
+        life.stands_still = life.held_until > self.time() + 0.001
         waiting, life.held = life.held, []
         for call in waiting:
             # Each knows its life, and waits on if that has ended meanwhile.
@@ -155,7 +161,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             return lambda: callback(*args)
 
         def run(in_context: Context | None = context) -> object:
-            if life.is_over or self.time() < life.held_until:
+            if life.is_over or life.stands_still:
                 life.held.append(
                     run if in_context is None else lambda: _again(in_context, callback, args, life)
                 )

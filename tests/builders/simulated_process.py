@@ -8,7 +8,7 @@ queue worker, the rule relay and the scheduler, as all of them write through the
 import asyncio
 import random
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from meshplane.events.scheduler import SCHEDULE_TIMES, Scheduler
 from meshplane.kit.ids import id_maker
 from meshplane.platform.local.sqlite import SqliteStore
 from meshplane.platform.local.sqlite_write import Batch
-from meshplane.platform.tables import Table
+from meshplane.platform.tables import KeyValue, Table
 from meshplane.workflows.asl import Machine
 from meshplane.workflows.engine import Workflows
 from meshplane.workflows.owners import Owners
@@ -52,7 +52,19 @@ TABLES = (
     SEEN,
 )
 
-POLL_SECONDS = 5.0
+POLL_SECONDS = 10.0
+
+
+POINTS = (
+    *("before-claim", "before-commit", "after-commit", "before-task", "after-task"),
+    *("task before its effect", "task after its effect", "disk writes"),
+    *(
+        f"{writer} {when} commit"
+        for writer in ("engine", "queue", "rule-relay", "scheduler", "request")
+        for when in ("before", "after")
+    ),
+)
+"""Where processes die; those with hyphens are the engine's own."""
 
 
 class Died(BaseException):
@@ -60,11 +72,18 @@ class Died(BaseException):
 
 
 class LoopClock:
-    """The time of the simulated world, which all its processes share."""
+    """The time of the simulated world, unless somebody sets this clock otherwise.
+
+    Attributes:
+        ahead: how far; sleepers do not notice.
+    """
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
 
     def now(self) -> datetime:
         """See `Clock`."""
-        return NOON + timedelta(seconds=asyncio.get_running_loop().time())
+        return NOON + self.ahead + timedelta(seconds=asyncio.get_running_loop().time())
 
     async def sleep(self, seconds: float) -> None:
         """See `Timepiece`."""
@@ -79,15 +98,19 @@ class Deaths:
         chance: draws it.
         left: how many deaths are still to come.
         each_point: how likely one is at a point that is reached.
+        only: the one kind of point where they die, in simulations that look for what is rare.
     """
 
     chance: random.Random
     left: int
     each_point: float
+    only: str | None = None
     at: Counter[str] = field(default_factory=Counter)
 
     def strikes(self, point: str) -> bool:
         """Whether a process dies at this point."""
+        if self.only not in (None, point):
+            return False
         if self.left == 0 or self.chance.random() >= self.each_point:
             return False
         self.left -= 1
@@ -107,6 +130,15 @@ class SimulatedStore(SqliteStore):
         self._reached(f"{_writer()} before commit")
         await super().commit(batch)
         self._reached(f"{_writer()} after commit")
+
+    def on_puts(self, table: Table, call: Callable[[Set[KeyValue]], None]) -> None:
+        """See `SqliteStore.on_puts`; in an order that is the same in every run."""
+        super().on_puts(table, lambda keys: call(dict.fromkeys(sorted(keys, key=str)).keys()))
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a transaction is on its way to the disk."""
+        return bool(self._writer._connection.in_transaction)
 
     def cut_off(self, *, kept: bool) -> None:
         """The process is dead; a transaction that was on its way to the disk is kept, or lost."""
@@ -152,6 +184,7 @@ class Process:
         path: Path,
         deaths: Deaths,
         owners: Owners | None,
+        *,
         performers: Performers,
         handlers: Handlers,
     ) -> None:
@@ -169,7 +202,7 @@ class Process:
             self.clock,
             owners=owners,
             points=self,
-            limits=RunnerLimits(poll_seconds=POLL_SECONDS),
+            limits=RunnerLimits(poll_seconds=POLL_SECONDS, lease_seconds=30.0),
         )
         self.workflows.machines._compiled = _COMPILED
         book = RuleBook(self.store)

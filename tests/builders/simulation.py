@@ -5,7 +5,6 @@ import random
 import shutil
 import sqlite3
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from meshplane.events import rule_relay, scheduler
 from meshplane.events.queues import Message, QueueHandler
 from meshplane.events.rule_book import change_rules
 from meshplane.events.rules import EVENT_RULES, Rule, Target, rule_item
-from meshplane.kit.clock import FixedClock, to_text
+from meshplane.kit.clock import to_text
 from meshplane.kit.ids import id_maker
 from meshplane.platform.local.sqlite import SqliteStore
 from meshplane.services.workflows.starts import Starts
@@ -28,15 +27,16 @@ from meshplane.services.workflows.task_worker import TaskWorker
 from meshplane.workflows.engine import Workflows
 from meshplane.workflows.owners import Owners
 from tests.builders.graveyard import Graveyard
+from tests.builders.manual_clock import ManualClock
 from tests.builders.simulated_loop import SimulatedLoop, drawn_from
 from tests.builders.simulated_machines import DEFINITIONS, outcomes_of
 from tests.builders.simulated_people import Api, Calls, OutsideSystem, People, Tasks
-from tests.builders.simulated_process import POLL_SECONDS, SEEN, TABLES, Deaths, Process
+from tests.builders.simulated_process import POINTS, POLL_SECONDS, SEEN, TABLES, Deaths, Process
 from tests.builders.stores import NOON
 
-_BUSY_SECONDS = 60.0
-_PEACE_AFTER_SECONDS = 150.0
-_LOOK_EVERY_SECONDS = 20.0
+_BUSY_SECONDS = 40.0
+_PEACE_AFTER_SECONDS = 70.0
+_LOOK_EVERY_SECONDS = 15.0
 _LONGEST_SECONDS = 4000.0
 _FASTEST = Path("/dev/shm")
 
@@ -63,6 +63,24 @@ RULES = (
         created_at=to_text(NOON),
     ),
 )
+
+
+@dataclass(frozen=True)
+class Plot:
+    """How much of what a simulation is about.
+
+    Args:
+        executions, events: how many clients start and put: at least, and at most.
+        processes: how many there may be.
+    """
+
+    executions: tuple[int, int]
+    events: tuple[int, int]
+    processes: tuple[int, ...]
+
+
+WORKFLOWS = Plot((1, 4), (0, 3), (1, 1, 2))
+BUS = Plot((0, 1), (4, 12), (1, 2, 3))
 
 
 @dataclass
@@ -99,11 +117,15 @@ class Simulation:
         seed: everything follows from it.
         path: of its database, which holds the state machines and rules.
         chance: of the world around the product.
+        plot: what it is about.
     """
 
-    def __init__(self, seed: int, path: Path, chance: random.Random) -> None:
+    def __init__(self, seed: int, path: Path, chance: random.Random, plot: Plot) -> None:
         deaths = Deaths(chance, chance.choice((0, 1, 2, 3, 5)), chance.choice((0.01, 0.03, 0.1)))
+        if chance.random() < 0.5:
+            deaths.only, deaths.each_point = chance.choice(POINTS), 0.3
         self._chance = chance
+        self._plot = plot
         self._owners: Owners | None = Graveyard() if chance.random() < 0.7 else None
         self._alive: list[Process] = []
         self.every: list[Process] = []
@@ -115,7 +137,7 @@ class Simulation:
         chance, story = self._chance, self.story
         lives = [
             asyncio.ensure_future(self._live(f"p{number}"))
-            for number in range(chance.choice((1, 1, 2)))
+            for number in range(chance.choice(self._plot.processes))
         ]
         others = [asyncio.ensure_future(each) for each in self._events_of_this_world()]
         people = asyncio.ensure_future(story.people.answer_for_ever())
@@ -126,7 +148,7 @@ class Simulation:
         quiet = 0
         while quiet < 2 and loop.time() < _LONGEST_SECONDS:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            quiet = quiet + 1 if self._is_quiet() else 0
+            quiet = quiet + 1 if self._alive and self._is_quiet() else 0
         story.settled, story.seconds = quiet == 2, loop.time()
         for task in (*others, *lives, people):
             if task.done() and (error := task.exception()):
@@ -143,13 +165,16 @@ class Simulation:
     async def _live(self, name: str) -> None:
         """One life after the other."""
         for number in range(1000):
+            while any(other.store.is_writing for other in self._alive):  # noqa: ASYNC110
+                # To open a store waits for who writes, and on this loop he would wait for us.
+                await asyncio.sleep(0.002)
             process = Process(
                 f"{name}.{number}",
                 self.story.path,
                 self.story.deaths,
                 self._owners,
-                lambda process: {"meshplane": Tasks(process, self.story.outside)},
-                self._handlers,
+                performers=lambda process: {"meshplane": Tasks(process, self.story.outside)},
+                handlers=self._handlers,
             )
             self.every.append(process)
             self._alive.append(process)
@@ -172,7 +197,7 @@ class Simulation:
 
     def _events_of_this_world(self) -> Iterator[Any]:
         chance = self._chance
-        for number in range(chance.randint(1, 4)):
+        for number in range(chance.randint(*self._plot.executions)):
             machine = chance.choice(list(DEFINITIONS))
             given = {
                 "how": chance.choice(outcomes_of(machine)),
@@ -181,7 +206,7 @@ class Simulation:
             }
             self.story.started.append((machine, f"x{number}", given))
             yield self._later(self.story.people.start(machine, given, f"x{number}"))
-        for _ in range(chance.randint(0, 3)):
+        for _ in range(chance.randint(*self._plot.events)):
             yield self._later(self.story.people.put_event(chance.randint(1, 6), ["ok"]))
         for _ in range(chance.choice((0, 0, 1, 2))):
             yield self._later(self._pause())
@@ -248,10 +273,10 @@ def template() -> Path:
     path = Path(tempfile.mkdtemp(prefix="meshplane-simulation-", dir=home), "template.db")
 
     async def make() -> None:
-        clock = FixedClock(NOON)
+        clock = ManualClock()
         store = SqliteStore(path, TABLES, clock, id_maker(clock))
         performers: Any = {"meshplane": None}
-        engine = Workflows(store, performers, id_maker(clock))
+        engine = Workflows(store, performers, id_maker(clock), clock)
         work = store.begin()
         for name, definition in DEFINITIONS.items():
             await engine.put_machine(work, name, definition, created_by="user:ada")
@@ -266,7 +291,7 @@ def template() -> Path:
 
 
 @contextmanager
-def played(seed: int) -> Iterator[Story]:
+def played(seed: int, plot: Plot = WORKFLOWS) -> Iterator[Story]:
     """Plays the simulation of a seed; what it leaves is there until the block ends."""
     original = template()
     with (
@@ -279,7 +304,7 @@ def played(seed: int) -> Iterator[Story]:
         loop = SimulatedLoop(chance)
         asyncio.set_event_loop(loop)
         try:
-            simulation = loop.run_until_complete(_made(seed, path, chance))
+            simulation = loop.run_until_complete(_made(seed, path, chance, plot))
             story = loop.run_until_complete(simulation.play())
             simulation.end()
             loop.clear(process.life for process in simulation.every)
@@ -289,8 +314,8 @@ def played(seed: int) -> Iterator[Story]:
         yield story
 
 
-async def _made(seed: int, path: Path, chance: random.Random) -> Simulation:
-    return Simulation(seed, path, chance)
+async def _made(seed: int, path: Path, chance: random.Random, plot: Plot) -> Simulation:
+    return Simulation(seed, path, chance, plot)
 
 
 @contextmanager
@@ -302,4 +327,3 @@ def _slow_polls() -> Iterator[None]:
         yield
     finally:
         rule_relay._IDLE_SECONDS, scheduler._POLL_SECONDS = before
-

@@ -17,7 +17,7 @@ from tests.builders.stores import NOON
 _LAST = frozenset(
     {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 )
-_SETTLING_SECONDS = 20.0
+_SETTLING_SECONDS = 30.0
 
 
 def complaints_of(story: Story) -> list[str]:
@@ -58,13 +58,11 @@ class _Look:
 
     def executions(self) -> Iterator[str]:
         """Each ended once, as the undisturbed one does."""
-        for machine, name, given in self._story.started:
+        for machine, name, _ in self._story.started:
             execution_id = f"{machine}:{name}"
             if execution_id not in self._executions:
                 yield f"{execution_id}: it was started, and is not there"
-        ends = Counter(
-            detail["executionId"] for _, kind, detail in self._events if kind in _LAST
-        )
+        ends = Counter(detail["executionId"] for _, kind, detail in self._events if kind in _LAST)
         for execution_id, item in self._executions.items():
             if "endedAt" not in item:
                 yield f"{execution_id}: it has not ended"

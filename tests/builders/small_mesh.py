@@ -1,9 +1,10 @@
 """A small mesh on a real server: two domains, a project in each, one asset granted across."""
 
+import hashlib
 import io
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import httpx
 import pyarrow as pa
@@ -11,6 +12,8 @@ import pyarrow as pa
 from tests.builders.server import Server
 
 _LONGEST_WAIT_SECONDS = 30.0
+
+T = TypeVar("T")
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -75,6 +78,8 @@ class SmallMesh:
         run: a quality run of readings.
         deployment: one of `tides` to staging. promotion: a request of `tides` from dev to staging.
         share: of readings with another account, which has not accepted.
+        execution: one of the contributor, which waits for `approval` by a steward of the harbour.
+        dead_letter: a message that nobody could read. replay: one that has ended.
     """
 
     def __init__(self, server: Server) -> None:
@@ -114,6 +119,8 @@ class SmallMesh:
             {"reason": "They draw maps.", "rowFilter": "level < 5"},
         )
         self._environments()
+        self._workflows()
+        self._bus()
 
     def _environments(self) -> None:
         deployed = {"projectId": self.tides, "targetEnvironment": "staging"}
@@ -134,11 +141,89 @@ class SmallMesh:
 
     def _wait_for_offer(self) -> None:
         """Until the share workflow has come to where the other side must accept."""
-        give_up = time.monotonic() + _LONGEST_WAIT_SECONDS
         path = f"/cross-account-share/{self.share}"
-        while self.ask("steward", "GET", path)["status"] != "GRANTED":
-            assert time.monotonic() < give_up, "the share is not carried out"
-            time.sleep(0.05)
+        _wait_for(lambda: self.ask("steward", "GET", path)["status"] == "GRANTED")
+        # Its workflow would look once a minute whether the share was accepted.
+        found = self.ask("administrator", "GET", "/executions?stateMachine=cross-account-share")
+        path = f"/executions/{found['items'][0]['executionId']}/stop"
+        self.ask("administrator", "POST", path, {"cause": "The tests take the steps themselves."})
+
+    def _workflows(self) -> None:
+        steps = [{"stepName": "look", "approverRole": "steward"}]
+        asking = {"title": "May they?", "domainId": self.harbour, "steps": steps}
+        rest = {"StartAt": "Rest", "States": {"Rest": {"Type": "Succeed"}}}
+        loses = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::sqs:sendMessage",
+            "Parameters": {"QueueUrl": "meshplane-tasks", "MessageBody": "no task"},
+            "End": True,
+        }
+        for name, definition in (
+            ("asks", waiting_for("approval-queue", asking)),
+            ("hands-over", waiting_for(None, {"what": "a job"})),
+            ("loses", {"StartAt": "Lose", "States": {"Lose": loses}}),
+            ("rests", rest),
+        ):
+            self.ask("administrator", "PUT", f"/workflows/{name}", {"definition": definition})
+        self.execution, self.approval = self.new_approval()
+
+    def _bus(self) -> None:
+        self.dead_letter = self.new_dead_letter()
+        self.ask("administrator", "PUT", "/events/archives/kept", {})
+        wanted = {
+            "name": "first",
+            "archive": "kept",
+            "from": "2001-01-01T00:00:00Z",
+            "to": "2001-01-02T00:00:00Z",
+        }
+        self.replay = self.ask("administrator", "POST", "/events/replays", wanted)["replayId"]
+        path = f"/events/replays/{self.replay}"
+        _wait_for(lambda: self.ask("administrator", "GET", path)["state"] == "COMPLETED")
+
+    def new_execution(self) -> str:
+        """The id of a new execution of the contributor, which waits for an approval."""
+        body = {"stateMachine": "asks"}
+        return str(self.ask("contributor", "POST", "/executions", body)["executionId"])
+
+    def new_approval(self) -> tuple[str, str]:
+        """The ids of a new execution of the contributor and of the approval that it waits for."""
+        execution_id = self.new_execution()
+
+        def found() -> str | None:
+            items = self.ask("steward", "GET", "/approvals?limit=200")["items"]
+            ids = [one["workflowId"] for one in items if one["executionId"] == execution_id]
+            return ids[0] if ids else None
+
+        return execution_id, _wait_for(found)
+
+    def queue_of(self, tag: str) -> str:
+        """The queue to which `new_job` hands over."""
+        return "jobs-" + hashlib.sha256(tag.encode()).hexdigest()[:16]
+
+    def new_job(self, tag: str) -> tuple[str, str]:
+        """The receipt of a message that an execution sent, and the token that it waits for."""
+        queue = self.queue_of(tag)
+        body = {"stateMachine": "hands-over", "input": {"queue": queue}}
+        self.ask("administrator", "POST", "/executions", body)
+        path, wait = f"/events/queues/{queue}/receive", {"waitSeconds": 20}
+        message = self.ask("administrator", "POST", path, wait)["items"][0]
+        return message["receiptHandle"], message["body"]["taskToken"]
+
+    def new_dead_letter(self) -> str:
+        """The id of a new dead letter."""
+        known = self._dead_letters()
+        self.ask("contributor", "POST", "/executions", {"stateMachine": "loses"})
+        return _wait_for(lambda: next(iter(self._dead_letters() - known), None))
+
+    def _dead_letters(self) -> set[str]:
+        found: set[str] = set()
+        cursor: str | None = ""
+        while cursor is not None:
+            more = f"&cursor={cursor}" if cursor else ""
+            page = self.ask("administrator", "GET", f"/events/dead-letters?limit=200{more}")
+            found |= {one["deadLetterId"] for one in page["items"]}
+            cursor = page["nextCursor"]
+        return found
 
     def close(self) -> None:
         """Closes all connections."""
@@ -199,6 +284,27 @@ class SmallMesh:
     def _project(self, domain_id: str, name: str, members: dict[str, str]) -> str:
         body = {"domainId": domain_id, "name": name, "members": _members(members)}
         return str(self.ask("administrator", "POST", "/projects", body)["projectId"])
+
+
+def waiting_for(queue: str | None, body: dict[str, Any]) -> dict[str, Any]:
+    """A state machine that sends `body` with its token and waits; by default to `$.queue`."""
+    place = {"QueueUrl.$": "$.queue"} if queue is None else {"QueueUrl": queue}
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": {**place, "MessageBody": {"taskToken.$": "$$.Task.Token", **body}},
+        "TimeoutSeconds": 86_400,
+        "End": True,
+    }
+    return {"StartAt": "Wait", "States": {"Wait": task}}
+
+
+def _wait_for(found: Callable[[], T | None]) -> T:
+    give_up = time.monotonic() + _LONGEST_WAIT_SECONDS
+    while not (it := found()):
+        assert time.monotonic() < give_up, "it does not come"
+        time.sleep(0.01)
+    return it
 
 
 def _members(members: dict[str, str]) -> list[dict[str, str]]:

@@ -1,12 +1,12 @@
 """For each operation of the API a request that holds in every respect, but for who sends it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
-import httpx
-
+from tests.builders.kept_state import settle
+from tests.builders.request import Request
 from tests.builders.small_mesh import ARROW, COLUMNS, CONTRACT, SmallMesh, arrow
+from tests.builders.valid_bus_requests import bus_reads, bus_writes
+from tests.builders.valid_workflow_requests import workflow_reads, workflow_writes
 
 TEMPLATE = '{"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}}'
 
@@ -22,24 +22,6 @@ LINEAGE_EVENT = {
     "producer": "https://example.org/producer",
     "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
 }
-
-
-@dataclass(slots=True)
-class Request:
-    """A request as it will be sent, below /api/v1 unless its path says otherwise."""
-
-    method: str
-    path: str
-    json: Any = None
-    content: bytes | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def send(self, client: httpx.Client) -> httpx.Response:
-        """The answer to it."""
-        path = self.path if self.path.startswith("/metrics") else f"/api/v1{self.path}"
-        if self.content is not None:
-            return client.request(self.method, path, content=self.content, headers=self.headers)
-        return client.request(self.method, path, json=self.json, headers=self.headers)
 
 
 def _domain_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
@@ -341,6 +323,7 @@ def reads(mesh: SmallMesh) -> dict[str, Request]:
         "verifyAuditTrail": "/audit/verify",
         "getMetrics": "/metrics",
     }
+    lists |= bus_reads(mesh) | workflow_reads(mesh)
     return {operation: Request("GET", path) for operation, path in lists.items()}
 
 
@@ -359,17 +342,28 @@ def writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
         **_share_writes(mesh),
         **_asset_writes(mesh, tag),
         **_subscription_writes(mesh, tag),
+        **bus_writes(mesh, tag),
+        **workflow_writes(mesh, tag),
     }
 
 
-def request_for(mesh: SmallMesh, operation: str, tag: str) -> Request:
+def request_for(mesh: SmallMesh, operation: str, tag: str, *, at_rest: bool = True) -> Request:
     """A good request for an operation; what it needs is there when this returns.
+
+    Args:
+        mesh: where it will be sent.
+        operation: its operationId.
+        tag: as in `writes`.
+        at_rest: whether to wait until the mesh has done all that followed from what was done.
 
     Raises:
         KeyError: nobody has written one for this operation yet.
     """
     found = reads(mesh).get(operation)
-    return found if found is not None else writes(mesh, tag)[operation]()
+    request = found if found is not None else writes(mesh, tag)[operation]()
+    if at_rest:
+        settle(mesh.server.home)
+    return request
 
 
 SENDER = {
@@ -385,6 +379,24 @@ SENDER = {
     "revokeSubscription": "steward",
     "shareAsset": "steward",
     "runAllQualityChecks": "administrator",
+    "putEvents": "administrator",
+    "putRule": "administrator",
+    "deleteRule": "administrator",
+    "enableRule": "administrator",
+    "disableRule": "administrator",
+    "receiveMessages": "administrator",
+    "acknowledgeMessage": "administrator",
+    "redriveDeadLetters": "administrator",
+    "deleteDeadLetter": "administrator",
+    "putArchive": "administrator",
+    "deleteArchive": "administrator",
+    "startReplay": "administrator",
+    "cancelReplay": "administrator",
+    "putStateMachine": "administrator",
+    "stopExecution": "contributor",
+    "redriveExecution": "contributor",
+    "approveStep": "steward",
+    "rejectStep": "steward",
 }
 """Who may send each write; `owner`, who owns the project `tides`, where nobody is named."""
 
@@ -417,12 +429,41 @@ JSON_WRITES = (
     "rejectSubscription",
     "revokeSubscription",
     "runQuery",
+    "putEvents",
+    "testEventPattern",
+    "putRule",
+    "receiveMessages",
+    "acknowledgeMessage",
+    "redriveDeadLetters",
+    "putArchive",
+    "startReplay",
+    "putStateMachine",
+    "validateStateMachine",
+    "startExecution",
+    "stopExecution",
+    "sendTaskSuccess",
+    "sendTaskFailure",
+    "sendTaskHeartbeat",
+    "approveStep",
+    "rejectStep",
 )
 """The writing operations that take a JSON body."""
 
-WRITES = (
-    *JSON_WRITES, "removeDomainMember", "removeProjectMember", "appendRows", "setupProject"
-)  # fmt: skip
+WITHOUT_BODY = (
+    "removeDomainMember",
+    "removeProjectMember",
+    "appendRows",
+    "setupProject",
+    "deleteRule",
+    "enableRule",
+    "disableRule",
+    "deleteDeadLetter",
+    "deleteArchive",
+    "redriveExecution",
+)
+"""Those that take none, or rows."""
+
+WRITES = (*JSON_WRITES, *WITHOUT_BODY)
 """All writing operations that people may do."""
 
 SERVICE_WRITES = (
@@ -437,5 +478,7 @@ SERVICE_WRITES = (
     "verifyShareAccess",
     "completeShare",
     "failShare",
+    "cancelReplay",
 )
-"""What the mesh's own workflows do and no person may; a share is accepted between its steps."""
+"""What the mesh's own workflows do and no person may; a share is accepted between its
+steps. A replay is over before anybody can cancel it here."""

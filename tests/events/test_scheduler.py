@@ -16,7 +16,12 @@ from tests.builders.bus import Process, place_in, rule
 from tests.builders.stores import NOON, SqlitePlace
 from tests.builders.until import until
 
-EVERY_HOUR = rule("r", schedule_expression="rate(1 hour)", enabled_at="1", created_at=to_text(NOON))
+EVERY_HOUR = rule(
+    "r",
+    schedule_expression="rate(1 hour)",
+    enabled_at=to_text(NOON),
+    created_at=to_text(NOON),
+)
 
 
 @pytest.fixture
@@ -107,7 +112,7 @@ async def test_disabled_rule__does_not_fire_and_makes_up_for_nothing(bus: Proces
     await bus.scheduler.run_due()
     await bus.put(replace(EVERY_HOUR, enabled=False))
     await pass_time(bus, 2)
-    await bus.put(replace(EVERY_HOUR, enabled_at="2"))
+    await bus.put(replace(EVERY_HOUR, enabled_at=to_text(bus.clock.now())))
     await pass_time(bus, 1.5)
     assert await fired(bus) == ["0d 15:00"]
 
@@ -128,13 +133,15 @@ async def test_changed_schedule__counts_from_the_change(bus: Process) -> None:
     await bus.put(EVERY_HOUR)
     await bus.scheduler.run_due()
     await pass_time(bus, 1)
-    await bus.put(replace(EVERY_HOUR, schedule_expression="cron(30 * * * ? *)"))
+    now = to_text(bus.clock.now())
+    await bus.put(replace(EVERY_HOUR, schedule_expression="cron(30 * * * ? *)", enabled_at=now))
     await pass_time(bus, 1.1)
     assert await fired(bus) == ["0d 13:00", "0d 13:30"]
 
 
 async def test_at__fires_once_and_never_again(bus: Process, place: SqlitePlace) -> None:
-    await bus.put(rule("r", schedule_expression="at(2024-05-01T13:00:00)", enabled_at="1"))
+    once = "at(2024-05-01T13:00:00)"
+    await bus.put(rule("r", schedule_expression=once, enabled_at=to_text(NOON)))
     await bus.scheduler.run_due()
     await pass_time(bus, 2)
     again = Process(place)
@@ -174,7 +181,8 @@ async def test_clock_that_jumps__fires_nothing_twice(bus: Process) -> None:
 
 async def test_scheduler_in_the_background__fires_when_it_is_time(bus: Process) -> None:
     bus.clock.advance(-0.3)
-    await bus.put(replace(EVERY_HOUR, created_at=to_text(NOON - timedelta(hours=1))))
+    now, before = to_text(bus.clock.now()), to_text(NOON - timedelta(hours=1))
+    await bus.put(replace(EVERY_HOUR, created_at=before, enabled_at=now))
     bus.scheduler.start()
     await asyncio.sleep(0.05)
     bus.clock.advance(0.4)

@@ -26,6 +26,14 @@ RESOURCES = {
     "Subscription": Resource(
         "Subscription", "sub-req-1", "dzd-1", "proj-1", (("requestedBy", "somebody@else"),)
     ),
+    "Execution": Resource("Execution", "asks:x-1", attributes=(("startedBy", "somebody@else"),)),
+    "Approval": Resource(
+        "Approval",
+        "workflow-1",
+        "dzd-1",
+        "proj-1",
+        (("approverRole", "steward"), ("requestedBy", "somebody@else")),
+    ),
 }
 
 ASKERS = {
@@ -167,6 +175,24 @@ startReplay Mesh                 .      .        .             .       .        
 getReplay Mesh                   .      .        .             .       .        .         .       yes   yes     .     .             .
 listReplays Mesh                 .      .        .             .       .        .         .       yes   yes     .     .             .
 cancelReplay Mesh                .      .        .             .       .        .         .       yes   .       .     .             .
+getStateMachine Mesh             yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+listStateMachines Mesh           yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+validateStateMachine Mesh        yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+startExecution Mesh              yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+sendTaskSuccess Mesh             yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+sendTaskFailure Mesh             yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+sendTaskHeartbeat Mesh           yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+listApprovals Mesh               yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+putStateMachine Mesh             .      .        .             .       .        .         .       yes   .       .     .             .
+listExecutions Mesh              .      .        .             .       .        .         .       yes   yes     .     .             .
+getExecution Execution           .      .        .             .       .        .         .       yes   yes     .     .             .
+getExecutionHistory Execution    .      .        .             .       .        .         .       yes   yes     .     .             .
+getExecutionDiagram Execution    .      .        .             .       .        .         .       yes   yes     .     .             .
+stopExecution Execution          .      .        .             .       .        .         .       yes   .       .     .             .
+redriveExecution Execution       .      .        .             .       .        .         .       yes   .       .     .             .
+getApproval Approval             .      .        .             .       .        yes       yes     yes   yes     .     .             .
+approveStep Approval             .      .        .             .       .        yes       yes     .     .       .     .             .
+rejectStep Approval              .      .        .             .       .        yes       yes     .     .       .     .             .
 """  # noqa: E501 - a table reads best with a row a line
 
 _HEAD, *_LINES = [line.split() for line in DECISIONS.strip().splitlines()]
@@ -285,6 +311,67 @@ def test_own_request__nobody_decides_it_whatever_roles_he_holds(
     own = Resource("Subscription", "sub-req-1", "dzd-1", "proj-1", (("requestedBy", "ada@here"),))
     assert not allows(asker, "approveSubscription", own)
     assert not allows(asker, "rejectSubscription", own)
+
+
+RIGHTS = ("named", "steward", "owner", "any", "none")
+
+
+def step(right: str, requested_by: str = "somebody@else", domain: str | None = "dzd-1") -> Resource:
+    """A step that waits for a decision."""
+    attributes = (("approverRole", right), ("requestedBy", requested_by))
+    return Resource("Approval", "workflow-1", domain, "proj-1", attributes)
+
+
+@pytest.mark.parametrize(
+    ("right", "domain", "deciders"),
+    [
+        ("named", "dzd-1", "nobody p-viewer p-contributor p-owner d-viewer d-steward d-owner "
+         "admin auditor"),
+        ("steward", "dzd-1", "d-steward d-owner"),
+        ("owner", "dzd-1", "d-owner"),
+        ("any", "dzd-1", "d-steward d-owner admin"),
+        ("none", "dzd-1", ""),
+        ("steward", None, "p-owner"),
+        ("owner", None, "p-owner"),
+        ("any", None, "p-owner admin"),
+        ("none", None, ""),
+    ],
+)  # fmt: skip
+def test_approvals__who_decides_a_step_follows_from_whom_it_asks(
+    right: str, domain: str | None, deciders: str
+) -> None:
+    for action in ("approveStep", "rejectStep"):
+        resource = step(right, domain=domain)
+        found = {name for name, asker in ASKERS.items() if allows(asker, action, resource)}
+        assert found == set(deciders.split())
+
+
+@given(
+    right=st.sampled_from(RIGHTS), held=memberships, roles=mesh_roles, in_groups=groups,
+    domain=st.sampled_from(["dzd-1", None]),
+)  # fmt: skip
+def test_own_request__nobody_decides_its_approval_by_whatever_right(
+    right: str,
+    held: frozenset[Membership],
+    roles: frozenset[str],
+    in_groups: frozenset[str],
+    domain: str | None,
+) -> None:
+    asker = Asker("User", "ada@here", in_groups, roles, held)
+    own = step(right, "ada@here", domain)
+    assert not allows(asker, "approveStep", own)
+    assert not allows(asker, "rejectStep", own)
+    assert allows(asker, "getApproval", own)
+
+
+@pytest.mark.parametrize("kind", ["User", "Service"])
+def test_executions__only_the_user_who_started_one_follows_it(kind: str) -> None:
+    own = Resource("Execution", "asks:x-1", attributes=(("startedBy", "ada@here"),))
+    for action in (
+        "getExecution", "getExecutionHistory", "getExecutionDiagram", "stopExecution",
+        "redriveExecution",
+    ):  # fmt: skip
+        assert allows(Asker(kind, "ada@here"), action, own) == (kind == "User")
 
 
 @given(

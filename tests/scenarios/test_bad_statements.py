@@ -17,9 +17,10 @@ from meshplane.gateway.issuer import EmbeddedIssuer, IssuerKeys
 from meshplane.kit.clock import SystemClock
 from tests.builders.kept_state import audit_records, kept_state
 from tests.builders.refusals import VALUE, fields, problem_of, refused
+from tests.builders.request import Request
 from tests.builders.server import running_server
 from tests.builders.small_mesh import ARROW, CANARY, SmallMesh, arrow
-from tests.builders.valid_requests import WRITES, Request, reads, request_for
+from tests.builders.valid_requests import WRITES, reads, request_for
 
 pytestmark = pytest.mark.scenario
 

@@ -1,6 +1,8 @@
 """Reading a request's body and query into its model, with errors that name the field."""
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -10,6 +12,8 @@ from meshplane.kit.errors import FieldProblem, Invalid, MeshplaneError
 
 DEEPEST_JSON = 100
 _MOST_PROBLEMS = 20
+_LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**64 - 1
+_PERHAPS_TOO_LARGE = re.compile(rb"[0-9]{19}|[eE]\+?[0-9]{3}|NaN|Infinity")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -18,11 +22,11 @@ def parse_body(model: type[M], raw: bytes) -> M:
     """The body as its model.
 
     Raises:
-        Invalid: JSON_MALFORMED, JSON_TOO_DEEP, TEXT_INVALID, or REQUEST_INVALID with each
-            offending field. No value of the request is repeated.
+        Invalid: JSON_MALFORMED, JSON_TOO_DEEP, TEXT_INVALID, NUMBER_TOO_LARGE, or REQUEST_INVALID
+            with each offending field. No value of the request is repeated.
     """
     try:
-        return model.__pydantic_validator__.validate_json(raw)  # type: ignore[no-any-return]
+        body: M = model.__pydantic_validator__.validate_json(raw)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         if problems[0]["type"] == "json_invalid":
@@ -30,6 +34,22 @@ def parse_body(model: type[M], raw: bytes) -> M:
         raise Invalid(
             "REQUEST_INVALID", "The request does not fit.", fields=_fields(problems)
         ) from None
+    if _PERHAPS_TOO_LARGE.search(raw):
+        _demand_storable(json.loads(raw))
+    return body
+
+
+def _demand_storable(value: Any) -> None:
+    """Refuses numbers that JSON allows, but neither rows nor other programs can hold."""
+    for path, part in _walk(value, ""):
+        too_large = isinstance(part, int) and not _LEAST_INTEGER <= part <= _MOST_INTEGER
+        if too_large or (isinstance(part, float) and not math.isfinite(part)):
+            raise Invalid(
+                "NUMBER_TOO_LARGE",
+                "Whole numbers here have at most 64 bits, others those of a double: send it as "
+                "text.",
+                field=path.encode("utf-8", "replace").decode()[:200] or "(body)",
+            )
 
 
 def parse_query(model: type[M], values: Mapping[str, str]) -> M:

@@ -12,6 +12,7 @@ from meshplane.events.consumer import Consumer
 from meshplane.events.functions import Function
 from meshplane.events.outbound import Outbound
 from meshplane.events.queues import QueueHandler
+from meshplane.events.right_of_way import RightOfWay
 from meshplane.events.rules import Rule
 from meshplane.kit.clock import Clock
 from meshplane.kit.ids import IdMaker
@@ -39,6 +40,7 @@ class Ground:
         functions: what rules may call, by name.
         query_workers: warm processes that wait for queries.
         query_memory_mib: memory that one query may use.
+        way: what runs in the background gives it to requests.
     """
 
     boundary: Boundary
@@ -56,6 +58,7 @@ class Ground:
     functions: Mapping[str, Function] = field(default_factory=dict)
     query_workers: int = 2
     query_memory_mib: int = 1024
+    way: RightOfWay = field(default_factory=RightOfWay)
 
 
 async def _nothing() -> None:

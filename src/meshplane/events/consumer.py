@@ -18,8 +18,15 @@ class Consumer:
         types: the event types that it wants.
         handle: called with a unit of work and the event. It does not commit: what it writes and
             the consumer's new place are one commit.
+        source: the only source whose events it takes, such as `management-app.assets`: anybody may
+            send events of any type, but not from the mesh's sources. Empty takes all.
     """
 
     name: str
     types: frozenset[str]
     handle: Handler
+    source: str = ""
+
+    def wants(self, event: StoredEvent) -> bool:
+        """Whether an event is for it."""
+        return event.type in self.types and self.source in ("", event.source)

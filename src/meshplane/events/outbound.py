@@ -6,6 +6,7 @@ redirect, and stops at a time and a size.
 
 import asyncio
 import random
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,17 @@ SETTING = "MESHPLANE_OUTBOUND_HOSTS"
 TIMEOUT_SECONDS = 10.0
 LARGEST_ANSWER_BYTES = 256 * 1024
 _LONGEST_URL = 2048
+_LARGEST_HEADERS_BYTES = 16 * 1024
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}", re.ASCII)
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*", re.ASCII)
+_KEPT_HEADERS = frozenset(
+    {
+        *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"),
+        *("te", "trailer", "expect", "accept-encoding", "proxy-connection", "proxy-authorization"),
+    }
+)
+"""They say where a request goes, where it ends and how it is packed, which is not the sender's."""
+
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
@@ -85,14 +97,14 @@ class Outbound:
         Args:
             method: such as `POST`.
             url: where to.
-            headers: of the request.
+            headers: of the request; those that frame it are not among them.
             body: of the request.
             parameters: added to the URL's query.
             timeout_seconds: for all of it, from the first look at the name to the last byte.
             largest_answer_bytes: what is beyond is not read.
 
         Raises:
-            Invalid: URL_INVALID.
+            Invalid: URL_INVALID, HEADER_INVALID.
             Refused: HOST_NOT_ALLOWED.
             Unavailable: OUTBOUND_TIMEOUT, or OUTBOUND_UNREACHABLE: no connection, no valid
                 certificate, or an answer that is not HTTP.
@@ -100,6 +112,7 @@ class Outbound:
         import httpx
 
         self.check(url)
+        _check_headers(headers or {})
         try:
             async with (
                 asyncio.timeout(timeout_seconds),
@@ -146,7 +159,8 @@ class Outbound:
                 trust_env=False,
                 timeout=httpx.Timeout(TIMEOUT_SECONDS),
                 limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
-                headers={"User-Agent": "meshplane"},
+                # A packed answer of some bytes could unpack to more than there is memory.
+                headers={"User-Agent": "meshplane", "Accept-Encoding": "identity"},
             )
         return self._client
 
@@ -194,6 +208,30 @@ def _host_of(url: str, field: str) -> str:
     return host.lower().rstrip(".")
 
 
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Refuses headers that no request may have, or that would change where it goes or ends."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise Invalid(
+                "HEADER_INVALID",
+                "The name of a header is a word of ASCII letters, digits and dashes, and its value "
+                "one line of printable ASCII (RFC 9110, 5.5).",
+                field="headers",
+            )
+        if name.lower() in _KEPT_HEADERS:
+            raise Invalid(
+                "HEADER_INVALID",
+                f"The header {name.lower()} is set by the mesh itself: leave it out.",
+                field="headers",
+            )
+    if sum(len(name) + len(value) for name, value in headers.items()) > _LARGEST_HEADERS_BYTES:
+        raise Invalid(
+            "HEADER_INVALID",
+            f"Headers have at most {_LARGEST_HEADERS_BYTES} bytes together.",
+            field="headers",
+        )
+
+
 def _fits(host: str, allowed: str) -> bool:
     if allowed.startswith("*."):
         return host.endswith(allowed[1:]) and host != allowed[2:]
@@ -202,7 +240,7 @@ def _fits(host: str, allowed: str) -> bool:
 
 async def _read(response: "httpx.Response", most_bytes: int) -> tuple[bytes, bool]:
     parts, size = [], 0
-    async for part in response.aiter_bytes():
+    async for part in response.aiter_raw():
         parts.append(part)
         size += len(part)
         if size > most_bytes:

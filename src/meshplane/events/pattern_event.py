@@ -44,8 +44,11 @@ class FlatEvent:
         found = self.leaves.get(path)
         if found is None:
             found = self.leaves[path] = []
-        if trail or path in self.trails:
-            self.trails.setdefault(path, [()] * len(found)).append(trail)
+        trails = self.trails.get(path)
+        if trails is None and trail:
+            trails = self.trails[path] = [()] * len(found)
+        if trails is not None:
+            trails.append(trail)
         found.append(token)
 
 

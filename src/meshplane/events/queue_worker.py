@@ -34,6 +34,7 @@ from meshplane.events.queues import (
     postpone,
 )
 from meshplane.events.retry_policy import LONGEST_DELAY_SECONDS, delay_seconds
+from meshplane.events.right_of_way import RightOfWay
 from meshplane.kit.clock import Clock
 from meshplane.kit.errors import MeshplaneError, Stale
 from meshplane.platform.store import Store
@@ -56,6 +57,7 @@ class QueueWorker:
         handlers: one for each queue.
         clock: the present.
         poll_seconds: how often to look for messages that other processes sent.
+        way: given to the requests of this process before each message.
 
     Raises:
         ValueError: two handlers want one queue.
@@ -67,9 +69,13 @@ class QueueWorker:
         handlers: Sequence[QueueHandler],
         clock: Clock,
         poll_seconds: float = _POLL_SECONDS,
+        way: RightOfWay | None = None,
     ) -> None:
         self._bell = Bell(store)
-        self._lines = [_Line(store, each, clock, self._bell, poll_seconds) for each in handlers]
+        way = way or RightOfWay()
+        self._lines = [
+            _Line(store, each, clock, self._bell, poll_seconds, way) for each in handlers
+        ]
         if len({each.queue for each in handlers}) != len(handlers):
             raise ValueError("two handlers want one queue")
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,9 +110,16 @@ class _Line:
     """One queue's loop."""
 
     def __init__(
-        self, store: Store, handler: QueueHandler, clock: Clock, bell: Bell, poll_seconds: float
+        self,
+        store: Store,
+        handler: QueueHandler,
+        clock: Clock,
+        bell: Bell,
+        poll_seconds: float,
+        way: RightOfWay,
     ) -> None:
         self.handler = handler
+        self._way = way
         self._store = store
         self._clock = clock
         self._bell = bell
@@ -201,6 +214,7 @@ class _Line:
 
     async def _work_off_all(self, rows: Sequence[Row]) -> None:
         """One attempt at each, together if that goes well."""
+        await self._way.give()
         if len(rows) > 1 and await self._attempt_together([message_of(row) for row in rows]):
             return
         for row in rows:

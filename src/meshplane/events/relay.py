@@ -1,4 +1,4 @@
-"""The relay: reads the outbox once, and hands every event to the lanes that want its type.
+"""The relay: reads the outbox once, and hands every event to the lanes that want it.
 
 outbox → `Relay` (by sequence) → `Lane` of each consumer → its handler and its place in one commit.
 """
@@ -91,7 +91,7 @@ class Relay:
 
     async def _hand_over(self, lane: Lane, page: Sequence[StoredEvent], reached: int) -> None:
         for event in page:
-            if event.type in lane.consumer.types:
+            if lane.consumer.wants(event):
                 await lane.deliver(event)
         # Not at every page: a place that is behind costs a little reading at the next start only.
         if reached - lane.position >= _SKIP_AT_LEAST:

@@ -156,7 +156,8 @@ class Replays:
                         work,
                         rule,
                         envelope,
-                        hops=event.hops,
+                        # A workflow may have begun the replay that starts it again.
+                        hops=max(event.hops, item.get("hops", 0)),
                         now=now,
                         replay_id=item["replayId"],
                     )

@@ -12,6 +12,7 @@ from logging import DEBUG, ERROR, WARNING
 from meshplane.events.envelope import envelope_of
 from meshplane.events.lane import CURSORS, CursorMoved
 from meshplane.events.rule_book import RuleBook
+from meshplane.events.right_of_way import RightOfWay
 from meshplane.events.rule_dispatch import dispatch
 from meshplane.kit.clock import Clock
 from meshplane.kit.errors import MeshplaneError
@@ -37,12 +38,16 @@ class RuleRelay:
         store: holds the outbox, the rules and the messages.
         book: the rules.
         clock: the present.
+        way: given to the requests of this process before each page.
     """
 
-    def __init__(self, store: Store, book: RuleBook, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, book: RuleBook, clock: Clock, way: RightOfWay | None = None
+    ) -> None:
         self._store = store
         self._book = book
         self._clock = clock
+        self._way = way or RightOfWay()
         self._read = 0
         self._kept = 0
         self._version = ABSENT
@@ -89,6 +94,7 @@ class RuleRelay:
     async def _follow(self) -> None:
         """Page after page; ends only by an error."""
         while True:
+            await self._way.give()
             if await self._page():
                 # Others get their turn, also where no page brings a commit.
                 await asyncio.sleep(0)

@@ -27,7 +27,10 @@ WORKFLOW_STARTS = "workflow-starts"
 FUNCTIONS = "functions"
 WEBHOOKS = "webhooks"
 RESERVED_QUEUES = frozenset(
-    {WORKFLOW_STARTS, FUNCTIONS, WEBHOOKS, "meshplane-tasks", "approval-queue", "consumers"}
+    {
+        *(WORKFLOW_STARTS, FUNCTIONS, WEBHOOKS, "consumers"),
+        *("meshplane-tasks", "approval-queue", "approval-deadlines", "subscription-decisions"),
+    }
 )
 """Queues that parts of the mesh work off: people neither send to them nor receive from them."""
 

@@ -121,11 +121,12 @@ class Scheduler:
         row = await work.get(SCHEDULE_TIMES, BUS, rule.name)
         if row is not None and row.item["plan"] == plan:
             return
-        now = self._clock.now()
-        due = _schedule(rule).next_after(now)
+        # Not from now on: the process may have died after the rule was written, and before this.
+        since = from_text(rule.enabled_at) if rule.enabled_at else self._clock.now()
+        due = _schedule(rule).next_after(since)
         work.put(
             SCHEDULE_TIMES,
-            _times_item(rule, plan, now, due),
+            _times_item(rule, plan, since, due),
             expected=row.version if row else ABSENT,
             otherwise=FiredElsewhere(),
         )

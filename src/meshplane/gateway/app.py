@@ -19,6 +19,7 @@ from meshplane import __version__
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import OperationRoute, Operations
+from meshplane.events.right_of_way import RightOfWay
 from meshplane.gateway import problems
 from meshplane.gateway.entry import Entry
 from meshplane.gateway.identity import TokenVerifier
@@ -45,6 +46,7 @@ def application(
     issuer: Callable[[], EmbeddedIssuer] | None,
     is_ready: Callable[[], bool],
     run: Callable[[], AbstractAsyncContextManager[None]],
+    way: RightOfWay | None = None,
 ) -> ASGIApp:
     """The ASGI application.
 
@@ -56,6 +58,7 @@ def application(
         issuer: gives the embedded issuer, where there is one.
         is_ready: whether requests can be served now.
         run: what runs while the server runs.
+        way: requests take it, and what runs beside them gives it.
     """
 
     @asynccontextmanager
@@ -80,7 +83,7 @@ def application(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    return Entry(app, verifier, boundary, metrics, operations)
+    return Entry(app, verifier, boundary, metrics, operations, way or RightOfWay())
 
 
 def _operations(boundary: Boundary, metrics: RequestMetrics) -> list[OperationRoute]:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from meshplane.boundary.actor import Actor
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.operation import OperationRoute
+from meshplane.events.right_of_way import RightOfWay
 from meshplane.gateway import problems
 from meshplane.gateway.identity import Identity, TokenVerifier
 from meshplane.gateway.metrics import RequestMetrics
@@ -62,6 +63,7 @@ class Entry:
         boundary: keeps refusals of strangers in the audit trail.
         metrics: counts requests.
         operations: all that `app` has.
+        way: each request takes it.
     """
 
     def __init__(
@@ -71,11 +73,13 @@ class Entry:
         boundary: Boundary,
         metrics: RequestMetrics,
         operations: Sequence[OperationRoute],
+        way: RightOfWay,
     ) -> None:
         self._app = app
         self._verifier = verifier
         self._boundary = boundary
         self._metrics = metrics
+        self._way = way
         self._fixed = {
             (route.method, route.path): route for route in operations if "{" not in route.path
         }
@@ -85,7 +89,8 @@ class Entry:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, receive, send)
+            with self._way.request():
+                await self._http(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace_id = scope["trace_id"] = _trace_id(scope)

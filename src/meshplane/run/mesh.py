@@ -80,7 +80,7 @@ class Mesh:
         consumers = [consumer for built in self._built.values() for consumer in built.consumers]
         self._relay = Relay(self.store, consumers, clock)
         queues = [queue for built in self._built.values() for queue in built.queues]
-        self._queue_worker = QueueWorker(self.store, queues, clock)
+        self._queue_worker = QueueWorker(self.store, queues, clock, way=ground.way)
         operations = [route for built in self._built.values() for route in built.routes]
         platform.serve(operations)
         self._ready = False
@@ -96,6 +96,7 @@ class Mesh:
             issuer=lambda: self.issuer,
             is_ready=lambda: self._ready,
             run=self._run,
+            way=ground.way,
         )
 
     @cached_property

@@ -5,6 +5,7 @@ JSON. Nothing is gone round: the route asks the policies, commits once, and writ
 as for a request from outside.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from urllib.parse import quote, unquote, urlencode
 import orjson
 from pydantic.alias_generators import to_camel
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message
 
 from meshplane.boundary.actor import Actor
@@ -71,11 +73,11 @@ class PlatformOperations:
             key: the Idempotency-Key: the same key with the same arguments has one effect.
 
         Returns:
-            The answer's JSON; None where there is none.
+            The answer's JSON, or its text if it is none; None where there is no answer.
 
         Raises:
             Missing: OPERATION_UNKNOWN.
-            Invalid: ARGUMENT_MISSING, a part of the path is not given.
+            Invalid: ARGUMENT_MISSING, a part of the path is not given; OPERATION_UNSUITABLE.
             MeshplaneError: what the operation raises.
         """
         address = await self._address(operation_id, actor)
@@ -89,15 +91,15 @@ class PlatformOperations:
         if if_match is not None:
             headers["if-match"] = str(if_match)
         takes_body = address.method not in _NO_BODY
-        query = "" if takes_body or not rest else f"?{urlencode(rest)}"
+        query = "" if takes_body else _query(rest)
         body = orjson.dumps(rest) if takes_body else b""
         sent = Sent(address.method, path + query, headers, body)
         if address.route is None:
             content = await self._caller.request(address.service, actor, sent)
         else:
             answer = await address.route.answer(_request(sent, in_path, actor))
-            content = bytes(answer.body)
-        return orjson.loads(content) if content else None
+            content = _content(answer, operation_id)
+        return _parsed(content)
 
     async def invoke(
         self, method: str, path: str, arguments: Mapping[str, Any], *, actor: Actor, key: str
@@ -118,7 +120,9 @@ class PlatformOperations:
             return HTTPStatus.NOT_FOUND, document(nowhere, actor.trace_id)
         pattern = _pattern(self._addresses[operation_id].path)
         found = pattern.fullmatch(path)
-        in_path = {name: unquote(text) for name, text in found.groupdict().items()} if found else {}
+        parts = found.groupdict().items() if found else ()
+        # Under the name that is looked for first: what the path says, no field of the body undoes.
+        in_path = {to_camel(name): unquote(text) for name, text in parts}
         try:
             answer = await self.call(operation_id, {**arguments, **in_path}, actor=actor, key=key)
         except MeshplaneError as error:
@@ -182,9 +186,49 @@ def _taken(arguments: dict[str, Any], name: str) -> str:
     )
 
 
+def _query(arguments: Mapping[str, Any]) -> str:
+    """The query of a request; an argument that is null is one that is not given."""
+    given = {
+        name: value if isinstance(value, str) else orjson.dumps(value).decode()
+        for name, value in arguments.items()
+        if value is not None
+    }
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _content(answer: Response, operation_id: str) -> bytes:
+    """What an operation of this process answered.
+
+    Raises:
+        Invalid: OPERATION_UNSUITABLE, its answer is a stream.
+    """
+    content = getattr(answer, "body", None)
+    if content is None:
+        raise Invalid(
+            "OPERATION_UNSUITABLE",
+            f"{operation_id} answers with a stream, which workflows cannot take in.",
+            field="operation",
+        )
+    return bytes(content)
+
+
+def _parsed(content: bytes) -> Any:
+    """An answer as JSON; what is no JSON, such as a contract's YAML, as text."""
+    try:
+        return orjson.loads(content) if content else None
+    except orjson.JSONDecodeError:
+        return content.decode("utf-8", "replace")
+
+
 def _request(sent: Sent, in_path: dict[str, str], actor: Actor) -> Request:
+    unread = [sent.body]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": sent.body, "more_body": False}
+        if unread:
+            return {"type": "http.request", "body": unread.pop(), "more_body": False}
+        # Whoever asks for more wants to know when the caller hangs up, and he never does.
+        await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
 
     path, _, query = sent.path.partition("?")
     scope = {

@@ -15,6 +15,7 @@ _CLASSES = (
     "classDef untouched fill:#f6f8fa,stroke:#8c959f,color:#57606a",
 )
 _LONGEST_LABEL = 60
+_MOVES = {"stateEnteredEventDetails": "entered", "stateExitedEventDetails": "left"}
 _ENDED_BADLY = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
 
 
@@ -50,12 +51,22 @@ class _Drawing:
         return "failed" if self.ended_badly else "waits"
 
 
+def moves(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What a diagram needs of a history: which states were entered and left, without their data."""
+    return [
+        {details: {"name": event[details]["name"]}}
+        for event in events
+        for details in _MOVES
+        if details in event
+    ]
+
+
 def diagram(definition: Mapping[str, Any], events: Iterable[Mapping[str, Any]], status: str) -> str:
     """The Mermaid text of an execution.
 
     Args:
         definition: of its state machine.
-        events: its history, those of distributed children too.
+        events: its history, those of distributed children too; or the `moves` in it.
         status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
     """
     drawing = _Drawing(_visits(events), status in _ENDED_BADLY)
@@ -70,10 +81,7 @@ def diagram(definition: Mapping[str, Any], events: Iterable[Mapping[str, Any]], 
 def _visits(events: Iterable[Mapping[str, Any]]) -> dict[str, _Visits]:
     found: dict[str, _Visits] = {}
     for event in events:
-        for details, counter in (
-            ("stateEnteredEventDetails", "entered"),
-            ("stateExitedEventDetails", "left"),
-        ):
+        for details, counter in _MOVES.items():
             if details in event:
                 seen = found.setdefault(event[details]["name"], _Visits())
                 setattr(seen, counter, getattr(seen, counter) + 1)

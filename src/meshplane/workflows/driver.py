@@ -231,9 +231,10 @@ class Driver:
             for each in came:
                 await self._take(step, each)
             if claims:
-                step.resume()
                 await step.look()
             await step.carry_on()
+            if claims:
+                step.resume()
             if not (claims or step.moved or self._lease_is_half_over()):
                 return
             await step.write(place.owner, place.lease_seconds)

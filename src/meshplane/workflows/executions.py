@@ -129,24 +129,21 @@ class Executions:
 
         Raises:
             Missing: STATE_MACHINE_UNKNOWN.
-            Conflict: EXECUTION_EXISTS, one of this name has another input; EVENT_LOOP, 16 rules
-                and workflows led to one another.
+            Conflict: EXECUTION_EXISTS, one of this name has another input or acts for another;
+                EVENT_LOOP, 16 rules and workflows led to one another.
             Invalid: NAME_INVALID.
             TooLarge: INPUT_TOO_LARGE.
         """
-        if hops >= MOST_HOPS:
-            raise Conflict(
-                "EVENT_LOOP",
-                "Sixteen workflows and rules led to one another: look for the circle in them.",
-            )
+        _demand_no_loop(hops)
         name = name if name is not None else self._new_id("x")
         check_name(name, "name")
         compiled, machine_row = await self._machines.newest(work, machine)
         digest = _digest(input)
         execution_id = id_of(machine, name)
         row = await work.get(EXECUTIONS, execution_id)
+        acts_as = machine_row["runAs"] or run_as.to_json()
         if row is not None:
-            return _started_before(row, digest)
+            return _started_before(row, digest, acts_as)
         head = {
             "executionId": execution_id,
             "runId": self._new_id("run"),
@@ -155,7 +152,7 @@ class Executions:
             "name": name,
             "startedAt": to_text(self._clock.now()),
             "inputDigest": digest,
-            "runAs": machine_row["runAs"] or run_as.to_json(),
+            "runAs": acts_as,
             "hops": hops,
             "listing": LISTING,
         }
@@ -225,15 +222,25 @@ class Executions:
         if step.answers is not None:
             self._runner.expect_answer(step.answers)
 
-    async def redrive(self, work: UnitOfWork, execution_id: str) -> None:
+    async def redrive(
+        self, work: UnitOfWork, execution_id: str, *, by: RunAs | None = None, hops: int = 0
+    ) -> None:
         """Has an execution go on from where it failed, in the commit of `work`.
 
         What succeeded is kept. Tasks are performed anew under the keys that they had.
 
+        Args:
+            work: the unit of work that it belongs to.
+            execution_id: which.
+            by: who asks. Where it acts in his name, his groups are from now on those of today.
+            hops: how many rules and workflows led to this.
+
         Raises:
             Missing: EXECUTION_UNKNOWN.
-            Conflict: NOT_REDRIVABLE, it runs, it succeeded, or it ended over 14 days ago.
+            Conflict: NOT_REDRIVABLE, it runs, it succeeded, or it ended over 14 days ago;
+                EVENT_LOOP, as in `start`.
         """
+        _demand_no_loop(hops)
         row = await row_of(work, execution_id)
         item = row.item
         if item["status"] not in ("FAILED", "TIMED_OUT", "ABORTED"):
@@ -246,9 +253,26 @@ class Executions:
             raise Conflict(
                 "NOT_REDRIVABLE", "The execution ended over 14 days ago: start a new one."
             )
+        row = Row({**item, **_of_today(item, by, hops)}, row.version)
         step = Step(await load(work, self._machines, row), work, self._performers, self._clock)
         await step.take(step.held.run.redrive(now.timestamp()))
         await self._write(step, at_once=True)
+
+
+def _demand_no_loop(hops: int) -> None:
+    if hops >= MOST_HOPS:
+        raise Conflict(
+            "EVENT_LOOP",
+            "Sixteen workflows and rules led to one another: look for the circle in them.",
+        )
+
+
+def _of_today(item: Item, by: RunAs | None, hops: int) -> Item:
+    """In whose name, and how far in a chain, an execution goes on that was redriven."""
+    acts_as = RunAs.from_json(item["runAs"])
+    if by is not None and (by.subject, by.is_service) == (acts_as.subject, acts_as.is_service):
+        acts_as = by
+    return {"runAs": acts_as.to_json(), "hops": max(item["hops"], hops)}
 
 
 def _digest(given: Any) -> str:
@@ -267,12 +291,15 @@ def _digest(given: Any) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _started_before(row: Row, digest: str) -> StartedExecution:
+def _started_before(row: Row, digest: str, acts_as: Item) -> StartedExecution:
     item = row.item
-    if item["inputDigest"] != digest:
+    whose = [(each["subject"], each["isService"]) for each in (item["runAs"], acts_as)]
+    # What another's execution gave was made with his rights, and is not for who guesses its name.
+    if item["inputDigest"] != digest or whose[0] != whose[1]:
         raise Conflict(
             "EXECUTION_EXISTS",
-            "An execution of this name was started with another input: choose another name.",
+            "An execution of this name was started with another input or by somebody else: choose "
+            "another name.",
             field="name",
         )
     return StartedExecution(

@@ -71,7 +71,7 @@ class HttpInvoke:
             "Headers": headers,
             "ResponseBody": body,
             "StatusCode": status,
-            "StatusText": HTTPStatus(status).phrase,
+            "StatusText": _phrase(status),
         }
 
     async def _own(
@@ -118,17 +118,35 @@ def _asked(parameters: Any) -> _Asked:
         raise TaskFailed(
             "States.Runtime", "Method must be GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS."
         )
-    if not isinstance(endpoint, str) or urlsplit(endpoint).scheme not in {"http", "https"}:
+    if not isinstance(endpoint, str) or _scheme(endpoint) not in {"http", "https"}:
         raise TaskFailed("States.Runtime", "ApiEndpoint must be an http or https address.")
+    for name in ("QueryParameters", "Headers"):
+        if not isinstance(given.get(name) or {}, dict):
+            raise TaskFailed("States.Runtime", f"{name} must be an object.")
     url, _, in_url = endpoint.partition("?")
     query = dict(parse_qsl(in_url))
     query |= {name: _text(value) for name, value in (given.get("QueryParameters") or {}).items()}
-    headers = {name: _text(value) for name, value in (given.get("Headers") or {}).items()}
+    headers = {name.lower(): _text(value) for name, value in (given.get("Headers") or {}).items()}
     body = given.get("RequestBody")
     if method in {"GET", "HEAD"} and isinstance(body, dict):
         # A body means nothing here (RFC 9110, 9.3.1), but documents are written with one.
         query, body = {**{name: _text(value) for name, value in body.items()}, **query}, None
     return _Asked(method, url, query, headers, body)
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        # A server may answer with a number of its own (RFC 9110, 15).
+        return ""
 
 
 def _parsed(answer: Answer) -> Any:

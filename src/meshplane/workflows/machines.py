@@ -96,18 +96,19 @@ class Machines:
                 "A definition has at most 1 MiB: move parts of it to a state machine of their own.",
                 field="definition",
             )
-        self.check(text)
         row = await work.get(STATE_MACHINES, name)
         old = row.item if row else {}
         same = run_as.to_json() if run_as else None
+        before = await self.text(work, name, old["revision"]) if row else None
+        if before != text:
+            # What is there in the same words was checked when it came.
+            self.check(text)
         if expected is not None and expected != (row.version if row else ABSENT):
             raise Stale(
                 "STALE", "The state machine was changed meanwhile: read it again and retry."
             )
-        if row and old["runAs"] == same:
-            before = await self.text(work, name, old["revision"])
-            if before == text:
-                return _view(old, before, row.version)
+        if row and before == text and old["runAs"] == same:
+            return _view(old, before, row.version)
         item = {
             "name": name,
             "revision": old.get("revision", 0) + 1,

@@ -1,8 +1,11 @@
 """Reading executions: one, lists of them, and their histories."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from meshplane.kit.errors import Missing
 from meshplane.platform.store import UnitOfWork
@@ -12,7 +15,11 @@ from meshplane.workflows.run_as import RunAs
 from meshplane.workflows.tables import EXECUTION_HISTORY, EXECUTIONS, LISTING
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+LARGEST_PAGE_BYTES = 2_097_152
+"""A page of a history ends where its events are larger than this together, whatever its limit."""
+
 _HISTORY_PAGE_ROWS = 100
+_FIRST_ROWS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ async def history(
         work: for reading.
         execution_id: whose.
         first_event_id: where to begin.
-        limit: the most events.
+        limit: the most events; a page of large ones has fewer.
         child: the branch id of a distributed Map's child, which has a history of its own.
 
     Raises:
@@ -134,22 +141,23 @@ async def history(
     )
     begin = upto.rows[0].item["firstEventId"] if upto.rows else first_event_id
     events: list[dict[str, Any]] = []
-    cursor = None
-    while len(events) <= limit:
+    cursor, size, rows = None, 0, _FIRST_ROWS
+    while True:
+        # A row may hold megabytes, so that few are read before it is known how large they are.
         page = await work.query(
-            EXECUTION_HISTORY,
-            stream,
-            where=Between(begin, None),
-            limit=_HISTORY_PAGE_ROWS,
-            cursor=cursor,
+            EXECUTION_HISTORY, stream, where=Between(begin, None), limit=rows, cursor=cursor
         )
-        for part in page.rows:
-            events += (each for each in part.item["events"] if each["id"] >= first_event_id)
-        cursor = page.cursor
+        for event in (each for part in page.rows for each in part.item["events"]):
+            if event["id"] < first_event_id:
+                continue
+            size += len(orjson.dumps(event))
+            if events and (len(events) == limit or size > LARGEST_PAGE_BYTES):
+                return HistoryPage(events, event["id"])
+            events.append(event)
+        cursor, rows = page.cursor, min(_HISTORY_PAGE_ROWS, rows * 4)
         if cursor is None:
-            break
-    more = events[limit]["id"] if len(events) > limit else None
-    return HistoryPage(events[:limit], more)
+            return HistoryPage(events, None)
+        await asyncio.sleep(0)
 
 
 async def row_of(work: UnitOfWork, execution_id: str) -> Row:

@@ -135,8 +135,8 @@ class Step:
             self._changed.add(request.branch_id)
 
     def resume(self) -> None:
-        """Takes up the tasks that a former owner may not have finished."""
-        self.to_perform += self.held.pending.values()
+        """Takes up all tasks that have not ended: new ones, and those that a former owner left."""
+        self.to_perform = list(self.held.pending.values())
 
     async def write(self, owner: str | None, lease_seconds: float) -> bool:
         """Puts all of it into the unit of work.

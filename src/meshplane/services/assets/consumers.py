@@ -26,5 +26,10 @@ async def _store_score(work: UnitOfWork, event: StoredEvent) -> None:
 
 
 CONSUMERS = (
-    Consumer("assets.quality-score", frozenset({"DataQualityRunCompleted"}), _store_score),
+    Consumer(
+        "assets.quality-score",
+        frozenset({"DataQualityRunCompleted"}),
+        _store_score,
+        "management-app.data-quality",
+    ),
 )

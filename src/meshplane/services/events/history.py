@@ -105,6 +105,7 @@ class History:
             "startedBy": call.actor.name,
             "startedAt": call.now,
             "endedAt": None,
+            "hops": call.actor.hops,
         }
         call.work.put(EVENT_REPLAYS, item, expected=ABSENT)
         call.resource = f"Replay:{replay_id}"

@@ -10,6 +10,9 @@ from meshplane.services.events.names import QueueName
 Instant = Annotated[str, StringConstraints(max_length=40)]
 """An RFC 3339 instant."""
 
+BusName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+"""The name of a rule or a replay."""
+
 
 class EventQuery(ApiModel):
     """Which events to list; without a type or an entity, all."""
@@ -42,7 +45,7 @@ class EventEntry(ApiModel):
     """An event to send; EventBridge's PutEventsRequestEntry."""
 
     source: Line
-    detail_type: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    detail_type: Annotated[Line, StringConstraints(min_length=1, max_length=128)]
     detail: dict[str, Any]
     resources: list[Line] = Field(default=[], max_length=1, description="What it happened to.")
 
@@ -188,11 +191,11 @@ class ArchiveView(ApiModel):
 class ReplayBody(ApiModel):
     """Which events to give to the rules once more: those from `from` on and before `to`."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    name: BusName
     archive: str = Field(max_length=64)
     from_: Instant = Field(alias="from")
     to: Instant
-    rules: list[Annotated[str, StringConstraints(max_length=64)]] | None = Field(
+    rules: list[BusName] | None = Field(
         default=None, min_length=1, max_length=100, description="All rules without it."
     )
 

@@ -4,6 +4,7 @@ import orjson
 
 from meshplane.boundary.call import Call
 from meshplane.events.patterns import matches
+from meshplane.events.sources import is_reserved
 from meshplane.kit.errors import Refused, TooLarge
 from meshplane.platform.events import NewEvent
 from meshplane.policy.model import MESH
@@ -16,8 +17,6 @@ from meshplane.services.events.schemas import (
 )
 
 LARGEST_EVENT_BYTES = 262_144
-RESERVED_SOURCES = ("management-app", "aws", "meshplane")
-"""What these sources, and those below them, tell, only the mesh itself can know."""
 
 
 async def put_events(call: Call, body: PutEventsBody) -> PutEventsView:
@@ -31,7 +30,7 @@ async def put_events(call: Call, body: PutEventsBody) -> PutEventsView:
     sent = []
     for number, entry in enumerate(body.entries):
         field = f"entries.{number}"
-        if entry.source.lower().split(".")[0] in RESERVED_SOURCES:
+        if is_reserved(entry.source):
             raise Refused(
                 "SOURCE_RESERVED",
                 "Events of this source come from the mesh itself: choose a source of your own, "

@@ -23,7 +23,7 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
     store, boundary = ground.store, ground.boundary
     functions = Functions(ground.functions)
     book = RuleBook(store, ground.rules)
-    relay = RuleRelay(store, book, ground.clock)
+    relay = RuleRelay(store, book, ground.clock, ground.way)
     scheduler = Scheduler(store, book, ground.clock)
     replays = Replays(store, book, ground.clock)
     feed, receiving = EventFeed(store), Receiving(Bell(store))

@@ -33,5 +33,10 @@ async def _store_edges(work: UnitOfWork, event: StoredEvent) -> None:
 
 
 CONSUMERS = (
-    Consumer("lineage.snapshot-origins", frozenset({"TableSnapshotCommitted"}), _store_edges),
+    Consumer(
+        "lineage.snapshot-origins",
+        frozenset({"TableSnapshotCommitted"}),
+        _store_edges,
+        "management-app.tables",
+    ),
 )

@@ -12,4 +12,11 @@ async def _note_domain(work: UnitOfWork, event: StoredEvent) -> None:
     work.put(ASSET_DOMAINS, {"assetId": detail["assetId"], "domainId": detail["domainId"]})
 
 
-CONSUMERS = (Consumer("permissions.asset-domains", frozenset({"AssetPublished"}), _note_domain),)
+CONSUMERS = (
+    Consumer(
+        "permissions.asset-domains",
+        frozenset({"AssetPublished"}),
+        _note_domain,
+        "management-app.assets",
+    ),
+)

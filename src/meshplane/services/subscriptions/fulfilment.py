@@ -34,7 +34,8 @@ class Fulfilment:
     @property
     def consumers(self) -> tuple[Consumer, ...]:
         """What fulfils a decision if the process that took it died."""
-        return (Consumer("subscriptions.fulfilment", _DECISIONS, self._on_decision),)
+        source = "management-app.subscriptions"
+        return (Consumer("subscriptions.fulfilment", _DECISIONS, self._on_decision, source),)
 
     async def settle(self, actor: Actor, request_id: str) -> None:
         """Fulfils a decision now, rather than moments later by its event."""

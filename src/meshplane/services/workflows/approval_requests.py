@@ -18,7 +18,7 @@ from meshplane.kit.clock import Clock, to_text
 from meshplane.kit.errors import Invalid
 from meshplane.platform.store import ABSENT, UnitOfWork
 from meshplane.services.workflows.approval_store import APPROVAL_STEPS, OPEN
-from meshplane.services.workflows.ports import TaskAnswers
+from meshplane.services.workflows.ports import TaskAnswers, is_own
 from meshplane.workflows.queue_names import APPROVALS
 
 DEADLINES = "approval-deadlines"
@@ -74,16 +74,20 @@ class ApprovalRequests:
 
         Raises:
             GiveUp: APPROVAL_INVALID, the message does not say what is to be approved, nor whom to
-                tell that.
+                tell that; TASK_TOKEN_UNKNOWN, it names the token of another execution.
         """
         try:
             wanted = _wanted(message.body)
         except Invalid as error:
             token = _token_of(message.body)
-            if token is None:
+            if token is None or not is_own(token, message):
                 raise GiveUp(error.code, error.message, field="MessageBody") from None
             await self._tokens.fail(work, token, error.code, error.message)
             return
+        if not is_own(wanted.task_token, message):
+            raise GiveUp(
+                "TASK_TOKEN_UNKNOWN", "The token is none of the execution that sent the message."
+            )
         # Of the token, not of the message: a task that is tried again asks anew.
         workflow_id = "workflow-" + hashlib.sha256(wanted.task_token.encode()).hexdigest()[:32]
         origin = message.origin or {}

@@ -4,6 +4,8 @@ A decision, the token that it answers, its event and its audit record are one co
 who decide at once, the step's version lets one win, and the other learns that it is decided.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from meshplane.boundary.call import Call
@@ -86,16 +88,14 @@ class Approvals:
             call.work.put(APPROVAL_STEPS, opened, expected=following.version)
             after = [Row(opened, following.version + 1), *rows[number + 1 :]]
         else:
-            await self._tokens.succeed(
-                call.work,
-                row.item["taskToken"],
-                {
-                    "approved": True,
-                    "workflowId": workflow_id,
-                    "approvedBy": call.actor.name,
-                    "comment": body.comment or "",
-                },
-            )
+            output = {
+                "approved": True,
+                "workflowId": workflow_id,
+                "approvedBy": call.actor.name,
+                "comment": body.comment or "",
+            }
+            with _told_as_an_approver():
+                await self._tokens.succeed(call.work, row.item["taskToken"], output)
         return view([*rows[: number - 1], Row(decided, row.version + 1), *after])
 
     async def reject(self, call: Call, workflow_id: str, body: ApprovalComment) -> ApprovalView:
@@ -107,7 +107,8 @@ class Approvals:
         rows, row = await self._open_step(call, workflow_id)
         decided = _decide(call, row, "REJECTED", body.comment)
         cause = body.comment or "It was rejected without a comment."
-        await self._tokens.fail(call.work, row.item["taskToken"], "APPROVAL_REJECTED", cause)
+        with _told_as_an_approver():
+            await self._tokens.fail(call.work, row.item["taskToken"], "APPROVAL_REJECTED", cause)
         number = row.item["stepNumber"]
         return view([*rows[: number - 1], Row(decided, row.version + 1), *rows[number:]])
 
@@ -177,11 +178,7 @@ class Approvals:
                 "SAME_APPROVER", "You decided an earlier step, so somebody else must decide this."
             )
         if not await self._waits(call, judged):
-            raise Conflict(
-                "APPROVAL_CLOSED",
-                "The workflow no longer waits for this: it was stopped, or its time ran out.",
-                field="workflowId",
-            )
+            raise _closed_meanwhile()
         return rows, row
 
     async def _may_decide(self, call: Call, item: dict[str, Any]) -> bool:
@@ -237,6 +234,24 @@ def _resource(call: Call, item: dict[str, Any]) -> Resource:
 
 def _already_decided() -> Conflict:
     return Conflict("ALREADY_DECIDED", "The step is decided: read it again.", field="workflowId")
+
+
+def _closed_meanwhile() -> Conflict:
+    return Conflict(
+        "APPROVAL_CLOSED",
+        "The workflow no longer waits for this: it was stopped, or its time ran out.",
+        field="workflowId",
+    )
+
+
+@contextmanager
+def _told_as_an_approver() -> Iterator[None]:
+    """What became of the token since it was looked at, in words for one who knows no token."""
+    try:
+        yield
+    except Conflict as error:
+        used = error.code == "TASK_TOKEN_USED"
+        raise (_already_decided() if used else _closed_meanwhile()) from error
 
 
 def _no_such_approval() -> Missing:

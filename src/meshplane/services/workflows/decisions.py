@@ -43,17 +43,12 @@ class Decisions:
     @property
     def consumers(self) -> tuple[Consumer, ...]:
         """What hears of decisions."""
-        return (Consumer("workflows.decisions", _DECIDED, self.on_decision),)
+        source = "management-app.subscriptions"
+        return (Consumer("workflows.decisions", _DECIDED, self.on_decision, source),)
 
     async def on_wait(self, work: UnitOfWork, message: Message) -> None:
         """A workflow waits for the decision on a request."""
-        body = orjson.loads(message.body) if isinstance(message.body, str) else message.body
-        try:
-            token, request_id = body["taskToken"], body["requestId"]
-        except (KeyError, TypeError):
-            raise GiveUp(
-                "MESSAGE_INVALID", "The message needs taskToken and requestId.", field="MessageBody"
-            ) from None
+        token, request_id = _read(message.body)
         row = await work.get(DECISIONS, request_id)
         if row is not None and "decision" in row.item:
             await self._answer(work, token, row.item["decision"])
@@ -84,3 +79,17 @@ class Decisions:
 
     def _end(self) -> int:
         return int(self._clock.now().timestamp()) + _KEPT_SECONDS
+
+
+def _read(body: Any) -> tuple[str, str]:
+    """The token and the id of the request."""
+    try:
+        found = orjson.loads(body) if isinstance(body, str) else body
+        token, request_id = found["taskToken"], found["requestId"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        token = request_id = None
+    if not (isinstance(token, str) and isinstance(request_id, str)):
+        raise GiveUp(
+            "MESSAGE_INVALID", "The message needs taskToken and requestId.", field="MessageBody"
+        )
+    return token, request_id

@@ -1,5 +1,6 @@
 """Use cases of executions, and the answers that their tasks wait for."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any, cast
@@ -24,13 +25,18 @@ from meshplane.services.workflows.schemas import (
     TaskFailure,
     TaskSuccess,
 )
-from meshplane.workflows.diagram import diagram
+from meshplane.workflows.arns import execution_arn
+from meshplane.workflows.diagram import diagram, moves
 from meshplane.workflows.engine import Workflows
 from meshplane.workflows.executions import Execution
 from meshplane.workflows.run_as import RunAs
 
-_MOST_DRAWN = 25_000
-_TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,80}:[A-Za-z0-9_.-]{1,80}:[0-9a-f]{32}(?![0-9a-f])")
+_DRAWN_AT_ONCE = 1000
+_SECRET = re.compile(r":[0-9a-f]{32}")
+_OWNER = re.compile(r"[A-Za-z0-9_.-]{1,80}:[A-Za-z0-9_.-]{1,80}\Z")
+_LONGEST_OWNER = 161
+_ARN_END = "execution:"
+_ARN = execution_arn("").removesuffix(_ARN_END) + _ARN_END
 
 
 class ExecutionCases:
@@ -48,7 +54,7 @@ class ExecutionCases:
 
         Raises:
             Missing: STATE_MACHINE_UNKNOWN.
-            Conflict: EXECUTION_EXISTS.
+            Conflict: EXECUTION_EXISTS, EVENT_LOOP.
             TooLarge: INPUT_TOO_LARGE.
         """
         await call.allow(MESH)
@@ -58,6 +64,7 @@ class ExecutionCases:
             body.input,
             run_as=RunAs.of(call.actor),
             name=body.name,
+            hops=call.actor.hops,
         )
         call.resource = f"Execution:{started.execution_id}"
         return await self._view(call, started.execution_id)
@@ -102,8 +109,17 @@ class ExecutionCases:
         execution = await self._allowed(call, execution_id)
         machines = self._engine.machines
         text = await machines.text(call.work, execution.machine, execution.revision)
-        page = await self._engine.executions.history(call.work, execution_id, limit=_MOST_DRAWN)
-        return diagram(orjson.loads(text), page.events, execution.status)
+        drawn: list[dict[str, Any]] = []
+        following: int | None = 1
+        while following is not None:
+            # Page by page: all events of a history together may be larger than the memory.
+            page = await self._engine.executions.history(
+                call.work, execution_id, first_event_id=following, limit=_DRAWN_AT_ONCE
+            )
+            drawn += moves(page.events)
+            following = page.next_event_id
+            await asyncio.sleep(0)
+        return diagram(orjson.loads(text), drawn, execution.status)
 
     async def stop(self, call: Call, execution_id: str, body: StopBody) -> ExecutionView:
         """Stops an execution where it is.
@@ -124,10 +140,12 @@ class ExecutionCases:
 
         Raises:
             Missing: EXECUTION_UNKNOWN.
-            Conflict: NOT_REDRIVABLE.
+            Conflict: NOT_REDRIVABLE, EVENT_LOOP.
         """
         await self._allowed(call, execution_id)
-        await self._engine.executions.redrive(call.work, execution_id)
+        await self._engine.executions.redrive(
+            call.work, execution_id, by=RunAs.of(call.actor), hops=call.actor.hops
+        )
         return await self._view(call, execution_id)
 
     async def succeed(self, call: Call, body: TaskSuccess) -> None:
@@ -169,7 +187,9 @@ class ExecutionCases:
             raise missing from None
         starter = "" if found.run_as.is_service else found.run_as.subject
         await call.allow(
-            Resource("Execution", execution_id, attributes=(("startedBy", starter),)), hide=missing
+            Resource("Execution", execution_id, attributes=(("startedBy", starter),)),
+            hide=missing,
+            known_by="getExecution",
         )
         return found
 
@@ -180,8 +200,30 @@ class ExecutionCases:
 def _without_tokens(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The events with their callback tokens blotted out: who reads must not answer for others."""
     text = orjson.dumps(list(events)).decode()
-    shown: list[dict[str, Any]] = orjson.loads(_TOKEN.sub("…", text))
+    if _SECRET.search(text) is None:
+        return list(events)
+    parts, reached = [], 0
+    # From the secret back to whose it is: the other way round takes long in long words.
+    for found in _SECRET.finditer(text):
+        owner = _owner_before(text, reached, found.start())
+        if owner is not None:
+            parts += (text[reached:owner], "…")
+            reached = found.end()
+    shown: list[dict[str, Any]] = orjson.loads("".join((*parts, text[reached:])))
     return shown
+
+
+def _owner_before(text: str, begin: int, end: int) -> int | None:
+    """Where the id of the execution begins that stands between these two, at the end."""
+    begin = max(begin, end - _LONGEST_OWNER)
+    colon = text.rfind(":", begin, end)
+    if colon < 0:
+        return None
+    found = _OWNER.search(text, max(begin, colon - 80), end)
+    if found is None or text.endswith(_ARN, 0, found.start() + len(_ARN_END)):
+        # The ARN of an execution ends like a token where its name was made up.
+        return None
+    return found.start()
 
 
 def _view(found: Execution) -> ExecutionView:

@@ -2,6 +2,7 @@
 
 from typing import Any, Protocol
 
+from meshplane.events.queues import Message
 from meshplane.platform.store import UnitOfWork
 
 
@@ -23,3 +24,12 @@ class TaskAnswers(Protocol):
     async def is_waiting(self, work: UnitOfWork, token: str) -> bool:
         """Whether a task still waits for this token."""
         ...
+
+
+def is_own(token: str, message: Message) -> bool:
+    """Whether a message's token is one of the execution that sent it.
+
+    The mesh answers a token that a message names. A workflow that came to know the token of
+    another must not have it answered so.
+    """
+    return token.rpartition(":")[0] == (message.origin or {}).get("executionId")

@@ -10,7 +10,9 @@ ExecutionStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTE
 MachineName = Annotated[
     str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.-]+$")
 ]
-Token = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+Token = Annotated[
+    str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[A-Za-z0-9_.:-]+$")
+]
 
 
 class NewDefinition(ApiModel):

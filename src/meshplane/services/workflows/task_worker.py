@@ -14,7 +14,7 @@ from meshplane.boundary.platform_api import PlatformApi
 from meshplane.events.queues import GiveUp, Message, QueueHandler
 from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.store import UnitOfWork
-from meshplane.services.workflows.ports import TaskAnswers
+from meshplane.services.workflows.ports import TaskAnswers, is_own
 from meshplane.workflows.queue_names import TASKS
 from meshplane.workflows.run_as import RunAs
 
@@ -44,10 +44,14 @@ class TaskWorker:
         Whatever the operation raises is the task's error: its workflow says what is tried again.
 
         Raises:
-            GiveUp: MESSAGE_INVALID.
+            GiveUp: MESSAGE_INVALID, TASK_TOKEN_UNKNOWN.
         """
         token, operation, arguments = _read(message.body)
         origin = message.origin or {}
+        if not is_own(token, message):
+            raise GiveUp(
+                "TASK_TOKEN_UNKNOWN", "The token is none of the execution that sent the message."
+            )
         if not await self._tokens.is_waiting(work, token):
             return
         run_as = RunAs.from_json(origin["runAs"])

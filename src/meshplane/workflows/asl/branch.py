@@ -36,6 +36,7 @@ class Counters:
         limit: how many children may run at once.
         tolerated: how many items may fail.
         map_run: the id of a distributed map run.
+        keyed: whether the items are the members of an object, each with `Key` and `Value`.
     """
 
     total: int = 0
@@ -45,6 +46,7 @@ class Counters:
     limit: int = 0
     tolerated: int = 0
     map_run: str | None = None
+    keyed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -56,6 +58,7 @@ class Counters:
             "limit": self.limit,
             "tolerated": self.tolerated,
             "mapRun": self.map_run,
+            "keyed": self.keyed,
         }
 
     @staticmethod
@@ -69,6 +72,7 @@ class Counters:
             data["limit"],
             data["tolerated"],
             data["mapRun"],
+            data["keyed"],
         )
 
 

@@ -46,11 +46,11 @@ class Assignment:
 
     __slots__ = ("_jsonata", "_template")
 
-    def __init__(self, source: Any, language: str) -> None:
+    def __init__(self, source: Any, language: str, field: str = "Assign") -> None:
         self._jsonata: JsonataTemplate | None = None
         self._template: Template | None = None
         if language == JSONATA:
-            self._jsonata = compile_jsonata_template(source, "Assign")
+            self._jsonata = compile_jsonata_template(source, field)
         else:
             self._template = compile_template(source)
 
@@ -74,10 +74,16 @@ class Assignment:
             scope.input = before
 
 
-def compile_assign(document: dict[str, Any], language: str) -> Assignment | None:
-    """The `Assign` of a state, a rule or a catcher, if it has one."""
+def compile_assign(document: dict[str, Any], language: str, where: str = "") -> Assignment | None:
+    """The `Assign` of a state, a rule or a catcher, if it has one.
+
+    Args:
+        document: of the state, rule or catcher.
+        language: the state's query language.
+        where: the place of a rule or catcher in its state, for causes: `Choices[0]/`.
+    """
     source = document.get("Assign")
-    return Assignment(source, language) if source else None
+    return Assignment(source, language, f"{where}Assign") if source else None
 
 
 class SelectedPath:

@@ -372,9 +372,8 @@ class Engine(Surroundings):
             if takes(catcher.names, error, of_task=of_task):
                 raw = self.raw_input(branch)
                 scope = self.scope(branch, state, raw)
-                told: dict[str, Any] = {"Error": error or ""}
-                if cause is not None:
-                    told["Cause"] = cause
+                # Both are always there: a timeout has no cause, and its catcher sees an empty one.
+                told = {"Error": error or "", "Cause": cause or ""}
                 output, assigned = catcher.catch(scope, raw, told)
                 self.leave(branch, state, output, assigned, catcher.after)
                 return True

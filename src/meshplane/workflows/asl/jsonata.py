@@ -48,24 +48,27 @@ class Jsonata:
 
     Attributes:
         text: the expression, without the marks around it and the blanks at its ends.
+        unknown_reference: a name in it that never has a value, for which Step Functions refuses
+            it; None: there is none.
     """
 
-    __slots__ = ("_evaluate", "text")
+    __slots__ = ("_evaluate", "text", "unknown_reference")
 
     def __init__(self, text: str) -> None:
         # The engine is imported with the first expression: a server that has none starts sooner.
         from meshplane.workflows.asl.jsonata_engine import compile_text
 
         self.text = text
-        self._evaluate = compile_text(text)
+        self._evaluate, self.unknown_reference = compile_text(text)
 
-    def evaluate(self, scope: Scope, field: str, expected: str | None = None) -> Any:
+    def evaluate(self, scope: Scope, field: str, *expected: str) -> Any:
         """The expression's value.
 
         Args:
             scope: what it sees.
             field: where it stands, for causes: `Output`, `Assign/total`.
-            expected: the type that it must have: array, object, string, number, boolean, null.
+            expected: the types that it may have: array, object, string, number, boolean, null; any,
+                if none is given.
 
         Raises:
             StateError: `States.QueryEvaluationError`; it fails, is undefined, too large, or of
@@ -79,11 +82,12 @@ class Jsonata:
             raise self._error(field, f"threw an error during evaluation. {failure}") from None
         if value is UNDEFINED:
             raise self._error(field, "returned nothing (undefined).")
-        if expected is not None and type_name(value) != expected:
+        if expected and type_name(value) not in expected:
             text = json_text(value)[:_LONGEST_QUOTE_CHARACTERS]
+            wanted = "' or '".join(expected)
             raise self._error(
                 field,
-                f"returned an unexpected result type. Expected '{expected}',"
+                f"returned an unexpected result type. Expected '{wanted}',"
                 f" but was '{type_name(value)}' for value: {text}",
             )
         return value
@@ -141,18 +145,17 @@ class JsonataTemplate:
         self._build = self._compiled(source, field)
         self.constant = self._build is None
 
-    def evaluate(self, scope: Scope, expected: str | None = None) -> Any:
+    def evaluate(self, scope: Scope) -> Any:
         """The template's value.
 
         Args:
             scope: what its expressions see.
-            expected: the type that the value of a single expression must have.
 
         Raises:
             StateError: `States.QueryEvaluationError`, as `Jsonata.evaluate`.
         """
         if self._single is not None:
-            return self._single.evaluate(scope, self.field, expected)
+            return self._single.evaluate(scope, self.field)
         if self._build is None:
             return self.source
         value = self._build(scope)

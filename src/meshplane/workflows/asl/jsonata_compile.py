@@ -12,7 +12,8 @@ from typing import Any
 from meshplane.workflows.asl import jsonata_paths as paths
 from meshplane.workflows.asl.jsonata_calls import apply
 from meshplane.workflows.asl.jsonata_errors import JsonataError
-from meshplane.workflows.asl.jsonata_operators import OPERATORS
+from meshplane.workflows.asl.jsonata_operators import ARITHMETIC, OPERATORS
+from meshplane.workflows.asl.jsonata_references import unknown_reference
 from meshplane.workflows.asl.jsonata_signature import Parameter, Signature
 from meshplane.workflows.asl.jsonata_syntax import InvalidJsonata, parse
 from meshplane.workflows.asl.jsonata_transform import transformer
@@ -176,6 +177,25 @@ class Compiler:
             raise InvalidJsonata("S0204", f"Unknown operator: {node.value}", node.position)
         return lambda value, frame: operate(frame.run, left(value, frame), right(value, frame))
 
+    def compile_last(self, node: Any) -> Evaluate:
+        """The arithmetic that gives the whole expression's value: null where it is no number.
+
+        Only operands have to be finite; JSON has null for what is not (`1 / 0`).
+        """
+        left, right = self.compile(node.lhs), self.compile(node.rhs)
+        operate = OPERATORS[node.value]
+
+        def evaluate(value: Any, frame: Frame) -> Any:
+            first, second = left(value, frame), right(value, frame)
+            try:
+                return operate(frame.run, first, second)
+            except JsonataError as failure:
+                if failure.code == "D1001":
+                    return None
+                raise
+
+        return evaluate
+
     def _bind(self, node: Any) -> Evaluate:
         name, inner = node.lhs.value, self.compile(node.rhs)
 
@@ -335,14 +355,19 @@ def _lambda_signature(node: Any) -> Signature | None:
 
 
 @lru_cache(maxsize=2_048)
-def compile_expression(text: str) -> Evaluate:
+def compile_expression(text: str) -> tuple[Evaluate, str | None]:
     """A compiled expression; the 2,048 used last are kept.
+
+    Returns:
+        What evaluates it, and a name in it that never has a value (`unknown_reference`).
 
     Raises:
         InvalidJsonata: it cannot be read.
     """
     tree = parse(text)
     try:
-        return Compiler().compile(tree)
+        if tree.type == "binary" and tree.value in ARITHMETIC and not tree.predicate:
+            return Compiler().compile_last(tree), unknown_reference(tree)
+        return Compiler().compile(tree), unknown_reference(tree)
     except RecursionError:
         raise InvalidJsonata("", "The expression is nested too deeply") from None

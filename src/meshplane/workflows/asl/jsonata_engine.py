@@ -1,5 +1,6 @@
 """Evaluates compiled JSONata within its bounds, and makes JSON of what comes out."""
 
+import operator
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from meshplane.workflows.asl.jsonata_values import (
     Frame,
     Run,
     is_function,
+    written_number,
 )
 from meshplane.workflows.asl.scope import Scope
 
@@ -28,13 +30,15 @@ class EvaluationFailed(Exception):
     """The expression failed; the text has JSONata's code and message."""
 
 
-def compile_text(text: str) -> Callable[[Scope, dict[str, Any]], Any]:
+def compile_text(text: str) -> tuple[Callable[[Scope, dict[str, Any]], Any], str | None]:
     """An evaluator of an expression: of a scope and the variables' values.
+
+    With it comes a name in the expression that never has a value, if there is one.
 
     Raises:
         InvalidJsonata: it cannot be read.
     """
-    evaluate = compile_expression(text)
+    evaluate, unknown = compile_expression(text)
 
     def run(scope: Scope, names: dict[str, Any]) -> Any:
         if sys.getrecursionlimit() < _FRAMES_NEEDED:
@@ -42,10 +46,7 @@ def compile_text(text: str) -> Callable[[Scope, dict[str, Any]], Any]:
         budget = Run(scope)
         base = Frame(None, budget, FUNCTIONS)
         try:
-            value = evaluate(MISSING, Frame(base, budget, names))
-            if _given(value, scope, names):
-                return value
-            return _json(budget, value, 0)
+            return _json(budget, evaluate(MISSING, Frame(base, budget, names)), 0)
         except JsonataError as failure:
             raise EvaluationFailed(f"{failure.code}: {failure}") from None
         except RecursionError:
@@ -55,22 +56,22 @@ def compile_text(text: str) -> Callable[[Scope, dict[str, Any]], Any]:
         except MemoryError:
             raise EvaluationFailed("D1012: The expression needs too much memory") from None
 
-    return run
-
-
-def _given(value: Any, scope: Scope, names: dict[str, Any]) -> bool:
-    """Whether a value is one that came in: that is JSON already."""
-    if value is scope.input or value is scope.result:
-        return True
-    return any(value is known for name, known in names.items() if name in scope.variables)
+    return run, unknown
 
 
 def _json(run: Run, value: Any, depth: int) -> Any:
-    """Plain JSON of a value. What is JSON already is looked through, but not copied."""
-    if value is None or isinstance(value, str | bool | int | float):
-        if depth and isinstance(value, str):
+    """Plain JSON of a value. What is JSON already is looked through, but not copied.
+
+    All numbers are those of JavaScript, also the ones that came in: `1.0` comes out as 1.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if depth:
             run.spend(1 + len(value) // 16)
         return value
+    if isinstance(value, int | float):
+        return written_number(value)
     if value is MISSING:
         return MISSING if depth == 0 else None
     if depth > DEEPEST_RESULT:
@@ -82,7 +83,8 @@ def _json(run: Run, value: Any, depth: int) -> Any:
     if isinstance(value, list):
         run.spend(1 + len(value))
         items = [_json(run, item, depth + 1) for item in value]
-        return items
+        same = type(value) is list and all(map(operator.is_, items, value))
+        return value if same else items
     if is_function(value):
         raise JsonataError("D3137", message="The expression evaluates to a function")
     raise JsonataError("D3137", message="The expression evaluates to no JSON value")

@@ -43,13 +43,13 @@ def arithmetic(sign: str, work: Callable[[float, float], float]) -> Operator:
 
 def _divided(left: float, right: float) -> float:
     if right == 0:
-        raise JsonataError("D1001", value="NaN" if left == 0 else "Infinity")
+        raise JsonataError("D1001", value=None)
     return left / right
 
 
 def _remainder(left: float, right: float) -> float:
     if right == 0:
-        raise JsonataError("D1001", value="NaN")
+        raise JsonataError("D1001", value=None)
     return math.fmod(left, right)
 
 
@@ -106,6 +106,8 @@ def _ranged(run: Run, left: Any, right: Any) -> Any:
     run.spend(size)
     return list(range(int(left), int(right) + 1))
 
+
+ARITHMETIC = ("+", "-", "*", "/", "%")
 
 OPERATORS: dict[str, Operator] = {
     "+": arithmetic("+", lambda left, right: left + right),

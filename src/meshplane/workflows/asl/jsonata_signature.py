@@ -12,6 +12,15 @@ from typing import Any
 from meshplane.workflows.asl.jsonata_errors import JsonataError
 from meshplane.workflows.asl.jsonata_values import MISSING, is_function
 
+# What an array is of, in the words of the reference implementation.
+_MANY = {
+    "a": "arrays",
+    "b": "booleans",
+    "f": "functions",
+    "n": "numbers",
+    "o": "objects",
+    "s": "strings",
+}
 _CLASSES = {"a": "[asnblfom]", "f": "f", "j": "[asnblom]", "x": "[asnblfom]"}
 
 
@@ -81,7 +90,9 @@ class Signature:
             if letter == "a":
                 fits = all(symbol_of(item) == wanted[0] for item in argument)
             if not fits:
-                raise JsonataError("T0412", index=at + 1, subject=self.name, type=wanted)
+                raise JsonataError(
+                    "T0412", index=at + 1, subject=self.name, type=_MANY.get(wanted[0], wanted)
+                )
         return argument if letter == "a" else [argument]
 
     def _first_wrong(self, given: str) -> int:

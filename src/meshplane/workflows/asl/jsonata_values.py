@@ -6,6 +6,7 @@ JSON's null is Python's None. What JSONata calls undefined is `MISSING`.
 import math
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from meshplane.workflows.asl.json_path_regex import Regex
@@ -19,6 +20,8 @@ MOST_CPU_SECONDS = 1.0
 DEEPEST_CALLS = 256
 LONGEST_TEXT_CHARACTERS = 4_000_000
 _STEPS_PER_LOOK = 2_000
+_EXACT = 2**53
+_LEAST_WITH_EXPONENT = 1e21
 _CHARACTERS_PER_STEP = 16
 
 
@@ -215,10 +218,21 @@ def normal_number(value: float) -> float:
     if isinstance(value, int):
         return value
     if not math.isfinite(value):
-        # In the spelling of JavaScript.
-        name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        raise JsonataError("D1001", value=name)
+        # Told as JSON, which has no word for it.
+        raise JsonataError("D1001", value=None)
     return int(value) if value.is_integer() and abs(value) < 1e21 else value
+
+
+def written_number(value: float) -> float:
+    """A number as JavaScript writes it: `1.0` is 1, and there are 17 digits at most."""
+    if isinstance(value, int) and -_EXACT <= value <= _EXACT:
+        return value
+    number = real(value)
+    if not math.isfinite(number):
+        raise JsonataError("D1001", value=None)
+    if not number.is_integer() or abs(number) >= _LEAST_WITH_EXPONENT:
+        return number
+    return int(number) if abs(number) <= _EXACT else int(Decimal(repr(number)))
 
 
 def real(value: float) -> float:
@@ -226,7 +240,7 @@ def real(value: float) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise JsonataError("D1001", value="Infinity") from None
+        raise JsonataError("D1001", value=None) from None
 
 
 def appended(run: Run, first: Any, second: Any) -> Any:

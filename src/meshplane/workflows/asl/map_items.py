@@ -25,12 +25,20 @@ WRITER_FAILED = "States.ResultWriterFailed"
 
 
 class Items:
-    """`ItemsPath`, `Items`, or the input itself."""
+    """`ItemsPath`, `Items`, or the input itself.
 
-    __slots__ = ("_expression", "_is_jsonata", "_path", "_template", "must_be_kept")
+    Args:
+        document: the Map's document.
+        jsonata: whether its query language is JSONata.
+        objects: whether an object is taken too: its members are the items. A distributed Map does;
+            an inline one was recorded to refuse it.
+    """
 
-    def __init__(self, document: dict[str, Any], *, jsonata: bool) -> None:
+    __slots__ = ("_expression", "_is_jsonata", "_objects", "_path", "_template", "must_be_kept")
+
+    def __init__(self, document: dict[str, Any], *, jsonata: bool, objects: bool) -> None:
         self._is_jsonata = jsonata
+        self._objects = objects
         self._path = compile_path(document.get("ItemsPath", "$"))
         self._expression: Jsonata | None = None
         self._template: JsonataTemplate | None = None
@@ -44,20 +52,24 @@ class Items:
             self._template is not None and not self._template.constant
         )
 
-    def find(self, scope: Scope) -> list[Any]:
-        """The items, given the effective input.
+    def find(self, scope: Scope) -> tuple[list[Any], bool]:
+        """The items, given the effective input; and whether they are an object's members.
 
         Raises:
             StateError: they are no list, or too many.
         """
         if self._expression is not None:
-            found = self._expression.evaluate(scope, "Items", "array")
+            expected = ("array", "object") if self._objects else ("array",)
+            found = self._expression.evaluate(scope, "Items", *expected)
         elif self._template is not None:
             found = self._template.evaluate(scope)
         elif self._is_jsonata:
             found = scope.input
         else:
             found = self._path.evaluate(scope)
+        keyed = self._objects and isinstance(found, dict)
+        if keyed:
+            found = [{"Key": name, "Value": value} for name, value in found.items()]
         if not isinstance(found, list):
             raise self._no_list(found)
         if len(found) > MOST_ITEMS:
@@ -65,7 +77,7 @@ class Items:
                 DATA_LIMIT_EXCEEDED,
                 f"A Map takes at most {MOST_ITEMS} items, but was given {len(found)}.",
             )
-        return found
+        return found, keyed
 
     def _no_list(self, found: Any) -> StateError:
         if self._is_jsonata:

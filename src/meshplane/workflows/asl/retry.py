@@ -78,15 +78,16 @@ class Catcher:
 
     __slots__ = ("_assign", "_output", "_result_path", "after", "names")
 
-    def __init__(self, document: dict[str, Any], language: str) -> None:
+    def __init__(self, document: dict[str, Any], language: str, index: int) -> None:
+        where = f"Catch[{index}]/"
         self.names = tuple(document["ErrorEquals"])
         self.after = str(document["Next"])
-        self._assign: Assignment | None = compile_assign(document, language)
+        self._assign: Assignment | None = compile_assign(document, language, where)
         self._output: JsonataTemplate | None = None
         place = document.get("ResultPath", "$")
         self._result_path = place if place in (None, "$") else compile_path(place)
         if language == JSONATA and "Output" in document:
-            self._output = compile_jsonata_template(document["Output"], "Output")
+            self._output = compile_jsonata_template(document["Output"], f"{where}Output")
 
     def catch(self, scope: Scope, raw: Any, error_output: dict[str, Any]) -> tuple[Any, Assigned]:
         """The state's output and assignments; `$` of Assign is the error output.

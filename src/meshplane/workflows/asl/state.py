@@ -123,7 +123,9 @@ class State:
         self.flow: DataFlow = compile_flow(document, language)
         self.after: str | None = None if document.get("End") else document.get("Next")
         self.retriers = [Retrier(each) for each in document.get("Retry", ())]
-        self.catchers = [Catcher(each, language) for each in document.get("Catch", ())]
+        self.catchers = [
+            Catcher(each, language, index) for index, each in enumerate(document.get("Catch", ()))
+        ]
         # A state's own part of the document, without the states inside it.
         own = {
             key: value

@@ -31,15 +31,16 @@ class Option:
 
     __slots__ = ("_assign", "_output", "after", "holds")
 
-    def __init__(self, document: dict[str, Any], language: str) -> None:
+    def __init__(self, document: dict[str, Any], language: str, index: int) -> None:
+        where = f"Choices[{index}]/"
         self.after: str = document["Next"]
-        self._assign: Assignment | None = compile_assign(document, language)
+        self._assign: Assignment | None = compile_assign(document, language, where)
         self._output: JsonataTemplate | None = None
         self.holds: Rule
         if language == JSONATA:
-            self.holds = _condition(document["Condition"])
+            self.holds = _condition(document["Condition"], f"{where}Condition")
             if "Output" in document:
-                self._output = compile_jsonata_template(document["Output"], "Output")
+                self._output = compile_jsonata_template(document["Output"], f"{where}Output")
         else:
             self.holds = compile_rule(document)
 
@@ -52,11 +53,11 @@ class Option:
         return value if selected is None else selected.select(scope, value), assigned
 
 
-def _condition(value: Any) -> Rule:
+def _condition(value: Any, field: str) -> Rule:
     if not is_jsonata(value):
         return lambda _: value is True
     expression: Jsonata = compile_jsonata(value)
-    return lambda scope: bool(expression.evaluate(scope, "Condition", "boolean"))
+    return lambda scope: bool(expression.evaluate(scope, field, "boolean"))
 
 
 class ChoiceState(State):
@@ -68,7 +69,9 @@ class ChoiceState(State):
 
     def __init__(self, name: str, document: dict[str, Any], language: str) -> None:
         super().__init__(name, document, language)
-        self._options = [Option(each, language) for each in document["Choices"]]
+        self._options = [
+            Option(each, language, index) for index, each in enumerate(document["Choices"])
+        ]
         self._default: str | None = document.get("Default")
         self._selected = None if self.is_jsonata else SelectedPath(document, "OutputPath")
 

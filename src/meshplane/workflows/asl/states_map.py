@@ -12,14 +12,13 @@ from meshplane.workflows.asl.jsonata import JsonataTemplate, compile_jsonata_tem
 from meshplane.workflows.asl.limits import MOST_DISTRIBUTED_AT_ONCE, MOST_INLINE_AT_ONCE
 from meshplane.workflows.asl.map_batches import Batcher
 from meshplane.workflows.asl.map_items import Items, refusal_of
-from meshplane.workflows.asl.quantity import Quantity
+from meshplane.workflows.asl.quantity import Limit, Percentage
 from meshplane.workflows.asl.scope import Scope
 from meshplane.workflows.asl.state import ParentState, Stage
 from meshplane.workflows.asl.templates import Template, compile_template
 
 THRESHOLD = "States.ExceedToleratedFailureThreshold"
 _ANY = 2**63
-_ALL_PERCENT = 100
 
 
 class MapState(ParentState):
@@ -45,7 +44,7 @@ class MapState(ParentState):
         processor = document.get("ItemProcessor") or document.get("Iterator") or {}
         mode = processor.get("ProcessorConfig", {}).get("Mode", "INLINE")
         self.distributed = mode == "DISTRIBUTED"
-        self._items = Items(document, jsonata=self.is_jsonata)
+        self._items = Items(document, jsonata=self.is_jsonata, objects=self.distributed)
         selector = document.get("ItemSelector", document.get("Parameters"))
         self._selector: Template | JsonataTemplate | None = None
         if selector is not None:
@@ -55,9 +54,16 @@ class MapState(ParentState):
                 else compile_template(selector)
             )
             self.sees_context = True
-        self._limit = Quantity(document, "MaxConcurrency", _ANY)
-        self._tolerated = Quantity(document, "ToleratedFailureCount", _ANY)
-        self._tolerated_percent = Quantity(document, "ToleratedFailurePercentage", _ALL_PERCENT)
+        self._limit = Limit(
+            document,
+            "MaxConcurrency",
+            _ANY,
+            "Expected non-negative integer for MaxConcurrency, got '{}' instead.",
+        )
+        self._tolerated = Limit(
+            document, "ToleratedFailureCount", _ANY, "ToleratedFailureCount cannot be negative."
+        )
+        self._tolerated_percent = Percentage(document, "ToleratedFailurePercentage")
         batcher = document.get("ItemBatcher") if self.distributed else None
         self._batcher = None if batcher is None else Batcher(batcher, language)
         self._refusal = refusal_of(document)
@@ -71,10 +77,11 @@ class MapState(ParentState):
             raise self._refusal
         scope = stage.scope(branch, self, branch.data)
         self.flow.effective(scope)
-        items = self._items.find(scope)
+        items, keyed = self._items.find(scope)
         total = len(items)
         counters = Counters(
             total=total,
+            keyed=keyed,
             limit=self._most_at_once(scope),
             tolerated=self._most_failures(scope, total),
         )
@@ -158,32 +165,36 @@ class MapState(ParentState):
         items = self._all_items(stage, branch)
         while counters.next < counters.total and counters.active < counters.limit:
             first = counters.next
-            data, size = self._child_input(scope, items, first)
+            data, size = self._child_input(scope, counters, items, first)
             counters.next = first + size
             stage.start_child(
                 branch, self._flow, data, index=first, size=size, own_stream=self.distributed
             )
 
-    def _child_input(self, scope: Scope, items: list[Any], first: int) -> tuple[Any, int]:
+    def _child_input(
+        self, scope: Scope, counters: Counters, items: list[Any], first: int
+    ) -> tuple[Any, int]:
         """What the child gets that begins with an item, and how many items are in it."""
         if self._batcher is None:
-            return self._selected(scope, items, first), 1
-        chosen = (self._selected(scope, items, at) for at in range(first, len(items)))
+            return self._selected(scope, counters, items, first), 1
+        chosen = (self._selected(scope, counters, items, at) for at in range(first, len(items)))
         return self._batcher.next(scope, chosen)
 
-    def _selected(self, scope: Scope, items: list[Any], index: int) -> Any:
+    def _selected(self, scope: Scope, counters: Counters, items: list[Any], index: int) -> Any:
         item = items[index]
         if self._selector is None:
             return item
-        scope.context = {**scope.context, "Map": {"Item": {"Index": index, "Value": item}}}
+        told = {"Index": index, **(item if counters.keyed else {"Value": item})}
+        scope.context = {**scope.context, "Map": {"Item": told}}
         return self._selector.evaluate(scope)
 
     def _failed_result(self, stage: Stage, branch: Branch, child: Branch) -> dict[str, Any]:
         """What stands in the output for a child whose failure is tolerated: what is known of it."""
         scope = stage.scope(branch, self, stage.raw_input(branch))
         self.flow.effective(scope)
-        data, _ = self._child_input(scope, self._all_items(stage, branch), child.index)
         counters = branch.counters or Counters()
+        items = self._all_items(stage, branch)
+        data, _ = self._child_input(scope, counters, items, child.index)
         result: dict[str, Any] = {
             "ExecutionArn": f"{counters.map_run}:{child.index}",
             "Name": str(child.index),
@@ -203,7 +214,7 @@ class MapState(ParentState):
         if branch.items is None:
             scope = stage.scope(branch, self, stage.raw_input(branch))
             self.flow.effective(scope)
-            branch.items = self._items.find(scope)
+            branch.items, _ = self._items.find(scope)
         return branch.items
 
     def _most_at_once(self, scope: Scope) -> int:
@@ -212,9 +223,6 @@ class MapState(ParentState):
 
     def _most_failures(self, scope: Scope, total: int) -> int:
         count = self._tolerated.evaluate(scope)
-        percent = self._tolerated_percent.evaluate(scope)
-        limits = [count] if count is not None else []
-        if percent is not None:
-            limits.append(total * percent // 100)
+        share = self._tolerated_percent.share_of(total, scope)
         # Of two thresholds the one that is reached first counts.
-        return min(limits, default=0)
+        return min((each for each in (count, share) if each is not None), default=0)

@@ -6,7 +6,13 @@ from typing import Any
 
 from meshplane.workflows.asl.jsonata import InvalidJsonata, compile_jsonata, is_jsonata
 from meshplane.workflows.asl.validation_paths import is_intrinsic, is_path
-from meshplane.workflows.asl.validation_report import TOO_MANY_EXPRESSIONS, Place, quoted
+from meshplane.workflows.asl.validation_report import (
+    INVALID_JSONATA,
+    TOO_MANY_EXPRESSIONS,
+    UNSUPPORTED_JSONATA,
+    Place,
+    quoted,
+)
 
 LONGEST_JSONATA_CHARACTERS = 32_768
 # Each takes up to a millisecond to compile, long ones more; a large machine has some hundred.
@@ -163,13 +169,19 @@ def _check_expression(place: Place, value: str, known: frozenset[str]) -> None:
         )
         return
     try:
-        compile_jsonata(value)
+        unknown = compile_jsonata(value).unknown_reference
     except InvalidJsonata as error:
-        place.error(f"{quoted(value)} is no JSONata: {error}")
+        place.error(f"{quoted(value)} is no JSONata: {error}", INVALID_JSONATA)
         return
     except RecursionError:
         place.error("The expression is nested too deeply; split it with Assign.")
         return
+    if unknown is not None:
+        place.error(
+            f"Reference to {quoted(unknown)} at the top level is not supported; the state's input"
+            " is $states.input, and a variable has a $ before its name.",
+            UNSUPPORTED_JSONATA,
+        )
     for member in _STATES_MEMBER.findall(_JSONATA_TEXT.sub('""', value)):
         if member not in known:
             place.error(f"$states.{member} does not exist here; {_WHERE_IT_EXISTS[member]}")

@@ -137,9 +137,9 @@ STATES: Mapping[str, Fields] = {
             **_WORK_JSONPATH,
             "ItemsPath": values.reference,
             "ItemSelector": dynamic.template,
-            "MaxConcurrencyPath": values.reference,
-            "ToleratedFailureCountPath": values.reference,
-            "ToleratedFailurePercentagePath": values.reference,
+            "MaxConcurrencyPath": values.reference_to_data,
+            "ToleratedFailureCountPath": values.reference_to_data,
+            "ToleratedFailurePercentagePath": values.reference_to_data,
         },
         {
             "Output": dynamic.jsonata_after_task,

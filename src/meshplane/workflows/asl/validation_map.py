@@ -31,8 +31,8 @@ _BATCHER = Fields(
         "MaxInputBytesPerBatch": values.whole(1, 262_144),
     },
     {
-        "MaxItemsPerBatchPath": values.reference,
-        "MaxInputBytesPerBatchPath": values.reference,
+        "MaxItemsPerBatchPath": values.reference_to_data,
+        "MaxInputBytesPerBatchPath": values.reference_to_data,
         "BatchInput": dynamic.template,
     },
     {"BatchInput": dynamic.jsonata_value},

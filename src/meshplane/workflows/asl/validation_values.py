@@ -148,6 +148,17 @@ def reference(place: Place, value: Any, language: str) -> None:
         )
 
 
+def reference_to_data(place: Place, value: Any, language: str) -> None:
+    """A path to one place in the input or a variable: Step Functions refuses `$$` here."""
+    if isinstance(value, str) and value.startswith("$$"):
+        place.error(
+            f"is {quoted(value)}, but the context object cannot be read here; write a reference"
+            " path into the input or a variable, such as $.limits.atOnce."
+        )
+    else:
+        reference(place, value, language)
+
+
 def reference_to_input_or_null(place: Place, value: Any, language: str) -> None:
     """Where a result is put: a reference path into the state's input, or null to drop it."""
     if value is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from meshplane.events.sources import is_reserved
 from meshplane.platform.events import NewEvent
 from meshplane.platform.store import UnitOfWork
 from meshplane.workflows.arns import last_part
@@ -13,9 +14,6 @@ from meshplane.workflows.asl import TaskFailed, TaskRequest
 from meshplane.workflows.performers import ExecutionInfo
 
 BUSES = frozenset({"datamesh-events", "default"})
-RESERVED_SOURCES = ("management-app.", "aws.")
-"""Sources of the mesh's own events, and of AWS's: nobody else speaks in their name."""
-
 _MOST_ENTRIES = 10
 _LARGEST_BYTES = 262_144
 _KNOWN = {"Source", "DetailType", "Detail", "EventBusName", "Resources", "Time", "TraceHeader"}
@@ -52,7 +50,7 @@ def _event(entry: Any, number: int, execution: ExecutionInfo) -> NewEvent:
     for name, text in (("Source", source), ("DetailType", kind)):
         if not isinstance(text, str) or not 1 <= len(text) <= 256:
             raise _refused(f"{where}.{name} is text of 1 to 256 characters.")
-    if not execution.run_as.is_service and str(source).startswith(RESERVED_SOURCES):
+    if not execution.run_as.is_service and is_reserved(str(source)):
         raise _refused(f"{where}.Source is reserved for the mesh's own events: choose another.")
     if last_part(str(entry.get("EventBusName", "default"))) not in BUSES:
         raise _refused(f"{where}.EventBusName is datamesh-events, or is left out.")

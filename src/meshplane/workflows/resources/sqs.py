@@ -12,8 +12,11 @@ from meshplane.platform.store import UnitOfWork
 from meshplane.workflows.arns import last_part
 from meshplane.workflows.asl import TaskFailed, TaskRequest
 from meshplane.workflows.performers import NO_ANSWER_YET, ExecutionInfo
+from meshplane.workflows.queue_names import SUBSCRIPTIONS
 
-RESERVED_QUEUES = frozenset({"workflow-starts", "functions", "webhooks"})
+RESERVED_QUEUES = frozenset(
+    {"workflow-starts", "functions", "webhooks", "approval-deadlines", SUBSCRIPTIONS}
+)
 """What lies in these is obeyed by the mesh itself; only its own workflows send there."""
 
 _LONGEST_DELAY_SECONDS = 900
