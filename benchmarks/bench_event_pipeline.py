@@ -213,13 +213,14 @@ async def two_processes(folder: Path, patterns: Sequence[Json], events: Sequence
     bus = Bus(folder, patterns)
     await bus.book.refresh()
     (folder / "events.json").write_text(json.dumps(events))
-    publisher = subprocess.Popen(
+    publisher = subprocess.Popen(  # noqa: ASYNC220 - nothing is measured yet
         [sys.executable, __file__, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment(),
     )
-    assert publisher.stdin is not None and publisher.stdout is not None
+    assert publisher.stdin is not None
+    assert publisher.stdout is not None
     publisher.stdout.readline()  # it is ready
 
     async def both() -> None:

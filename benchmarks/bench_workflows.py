@@ -33,6 +33,7 @@ from meshplane.kit.clock import SystemClock
 from meshplane.kit.ids import id_maker
 from meshplane.platform.local.sqlite import SqliteStore
 from meshplane.workflows.asl import Machine, execute
+from meshplane.workflows.due import rows_until
 from meshplane.workflows.engine import Workflows
 from meshplane.workflows.owners import LockedFiles
 from meshplane.workflows.run_as import WORKFLOWS_SERVICE
@@ -179,12 +180,15 @@ async def wait() -> dict[str, float]:
         before = _resident_mib()
         await per_second(WAITING, 64, lambda: _waits(ours))
         gc.collect()
-        after = _resident_mib()
+        after, peak = _resident_mib(), _resident_mib("VmHWM")
+        waits = await rows_until(ours.store.begin(), time.time() + 100_000, WAITING + 1)
+        assert len(waits) == WAITING
         last = statistics.median([await _start_seconds(ours) for _ in range(STARTS)])
         await ours.close()
         return {
             "MiB added": after - before,
             "MiB before": before,
+            "MiB at the peak": peak,
             "start of the first, ms": first * 1000,
             "start of one more, ms": last * 1000,
         }
@@ -200,11 +204,11 @@ async def _start_seconds(ours: Ours) -> float:
     return time.perf_counter() - begun
 
 
-def _resident_mib() -> float:
+def _resident_mib(figure: str = "VmRSS") -> float:
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{figure}:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError("no VmRSS in status")
+    raise RuntimeError(f"no {figure} in status")
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """A mesh that lives through what its seed draws: work, delays, repetitions, deaths and pauses."""
 
 import asyncio
+import atexit
 import random
 import shutil
 import sqlite3
@@ -270,7 +271,9 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 def template() -> Path:
     """A database that holds the state machines and rules, made once for all simulations."""
     home = _FASTEST if _FASTEST.is_dir() else None
-    path = Path(tempfile.mkdtemp(prefix="meshplane-simulation-", dir=home), "template.db")
+    folder = tempfile.mkdtemp(prefix="meshplane-simulation-", dir=home)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder, "template.db")
 
     async def make() -> None:
         clock = ManualClock()

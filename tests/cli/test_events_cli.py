@@ -3,13 +3,17 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.builders.mortal_server import free_port
 from tests.builders.server import Server, running_server
 from tests.builders.terminal import Terminal, type_offline
 
@@ -72,6 +76,28 @@ def rule(name: str, source: str, /, **target: Any) -> str:
     return json.dumps(
         {"name": name, "eventPattern": {"source": [source]}, "targets": [{"id": "one", **target}]}
     )
+
+
+@contextmanager
+def listening(port: int) -> Iterator[list[Any]]:
+    """What is posted to that port of this machine."""
+    received: list[Any] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *words: Any) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Hook) as hook:
+        thread = threading.Thread(target=hook.serve_forever)
+        thread.start()
+        yield received
+        hook.shutdown()
+        thread.join()
 
 
 def test_test_pattern__says_match_or_no_match__exit_code_0_or_1() -> None:
@@ -262,7 +288,10 @@ def test_tail__without_a_server__says_so_at_once() -> None:
 def test_dead_letters__redriven_once_the_cause_is_gone__arrive(
     admin: Terminal, server: Server
 ) -> None:
-    written = rule("starts", "house.cellar", type="workflow", name="not-yet-there")
+    port = free_port()
+    once = {"maximumRetryAttempts": 0}
+    hook = f"http://127.0.0.1:{port}/hook"
+    written = rule("starts", "house.cellar", type="webhook", url=hook, retryPolicy=once)
     admin.json("events", "rules", "put", written)
     for number in range(2):
         send(server, "house.cellar", number=number)
@@ -270,20 +299,16 @@ def test_dead_letters__redriven_once_the_cause_is_gone__arrive(
     give_up = time.monotonic() + 20
     while len(letters) < 2 and time.monotonic() < give_up:
         letters = admin.json("events", "dead-letters", "list")["items"]
-    assert {letter["errorCode"] for letter in letters} == {"STATE_MACHINE_UNKNOWN"}
-    assert (
-        "not-yet-there"
-        in admin.type("events", "dead-letters", "show", letters[0]["deadLetterId"]).stdout
-    )
-    definition = '{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}'
-    admin.json("workflows", "put", "not-yet-there", definition)
-    assert admin.json("events", "redrive", letters[0]["deadLetterId"]) == {"redriven": 1}
-    assert admin.json("events", "redrive", "--all") == {"redriven": 1}
+    assert {letter["errorCode"] for letter in letters} == {"OUTBOUND_UNREACHABLE"}
+    shown = admin.type("events", "dead-letters", "show", letters[0]["deadLetterId"])
+    assert "starts" in shown.stdout
+    with listening(port) as received:
+        assert admin.json("events", "redrive", letters[0]["deadLetterId"]) == {"redriven": 1}
+        assert admin.json("events", "redrive", "--all") == {"redriven": 1}
+        while len(received) < 2 and time.monotonic() < give_up:
+            time.sleep(0.02)
+    assert sorted(event["data"]["detail"]["number"] for event in received) == [0, 1]
     assert "No dead letters." in admin.type("events", "dead-letters", "list").stdout
-    started: list[Any] = []
-    while len(started) < 2 and time.monotonic() < give_up:
-        started = admin.json("workflows", "executions", "--machine", "not-yet-there")["items"]
-    assert len(started) == 2
 
 
 @pytest.mark.parametrize("words", [(), ("dl-1", "--all"), ("--queue", "q", "--all")])

@@ -28,6 +28,9 @@ _SCHEDULES = 700
 _SCHEDULES_OF_A_LONG_RUN = 20_000
 _FOUND_WITHIN = 150
 
+_ONCE_WRONG = [1227, 1503, 1794, 3276, 3603]
+"""A task that its new owner began twice; a schedule not yet planned when its process died."""
+
 
 @pytest.mark.parametrize(
     "count",
@@ -37,7 +40,7 @@ _FOUND_WITHIN = 150
     ],
 )
 def test_schedules_of_workflows__every_execution_ends_once_as_it_should(count: int) -> None:
-    total = play_all(schedules(count), WORKFLOWS)
+    total = play_all([*schedules(count), *_ONCE_WRONG], WORKFLOWS)
     print(total.summary())  # noqa: T201 - tells what was tried
     if total.schedules >= _SCHEDULES:
         assert set(total.deaths) >= set(POINTS)

@@ -15,7 +15,7 @@ import pytest
 
 from meshplane.gateway.issuer import EmbeddedIssuer, IssuerKeys
 from meshplane.kit.clock import SystemClock
-from tests.builders.kept_state import audit_records, kept_state
+from tests.builders.kept_state import audit_records, kept_state, settle
 from tests.builders.refusals import VALUE, fields, problem_of, refused
 from tests.builders.request import Request
 from tests.builders.server import running_server
@@ -260,6 +260,7 @@ def test_subscriptions__decided_twice_or_of_ones_own_asset(mesh: SmallMesh) -> N
     pending = Request(
         "POST", f"/subscriptions/{mesh.new_subscription()}/revoke", {"reason": "Too early."}
     )
+    settle(mesh.server.home)
     assert refused(mesh, pending, "revokeSubscription")["code"] == "ALREADY_DECIDED"
     body = {"assetId": mesh.readings, "projectId": mesh.tides, "purpose": "To have it twice."}
     request = Request("POST", "/subscriptions", body)

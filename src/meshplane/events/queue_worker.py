@@ -74,7 +74,7 @@ class QueueWorker:
         self._bell = Bell(store)
         way = way or RightOfWay()
         self._lines = [
-            _Line(store, each, clock, self._bell, poll_seconds, way) for each in handlers
+            _Line(store, each, clock, self._bell, poll_seconds, way=way) for each in handlers
         ]
         if len({each.queue for each in handlers}) != len(handlers):
             raise ValueError("two handlers want one queue")
@@ -116,6 +116,7 @@ class _Line:
         clock: Clock,
         bell: Bell,
         poll_seconds: float,
+        *,
         way: RightOfWay,
     ) -> None:
         self.handler = handler

@@ -11,8 +11,8 @@ from logging import DEBUG, ERROR, WARNING
 
 from meshplane.events.envelope import envelope_of
 from meshplane.events.lane import CURSORS, CursorMoved
-from meshplane.events.rule_book import RuleBook
 from meshplane.events.right_of_way import RightOfWay
+from meshplane.events.rule_book import RuleBook
 from meshplane.events.rule_dispatch import dispatch
 from meshplane.kit.clock import Clock
 from meshplane.kit.errors import MeshplaneError

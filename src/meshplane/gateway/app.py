@@ -83,7 +83,7 @@ def application(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    return Entry(app, verifier, boundary, metrics, operations, way or RightOfWay())
+    return Entry(app, verifier, boundary, metrics, operations, way=way or RightOfWay())
 
 
 def _operations(boundary: Boundary, metrics: RequestMetrics) -> list[OperationRoute]:

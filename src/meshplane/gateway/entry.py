@@ -73,6 +73,7 @@ class Entry:
         boundary: Boundary,
         metrics: RequestMetrics,
         operations: Sequence[OperationRoute],
+        *,
         way: RightOfWay,
     ) -> None:
         self._app = app

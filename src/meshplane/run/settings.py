@@ -1,6 +1,7 @@
 """Settings: `MESHPLANE_*` variables, or one TOML file named by `MESHPLANE_CONFIG`."""
 
 import os
+import re
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,6 +20,11 @@ from pydantic_settings import (
 
 from meshplane.kit.errors import FieldProblem, Invalid
 from meshplane.run.catalogue import SERVICES
+
+
+_HOST = re.compile(
+    r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
+)
 
 
 class Settings(BaseSettings):
@@ -68,6 +74,16 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("outbound_hosts")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not _HOST.fullmatch(host):
+                raise ValueError(
+                    "must be names or addresses alone: hooks.example.org, *.example.org, 127.0.0.1"
+                )
         return value
 
     @field_validator("host")

@@ -85,6 +85,7 @@ class Executions:
     describe = staticmethod(reading.describe)
     listed = staticmethod(reading.listed)
     history = staticmethod(reading.history)
+    whole_history = staticmethod(reading.whole_history)
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Reading executions: one, lists of them, and their histories."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ LARGEST_PAGE_BYTES = 2_097_152
 """A page of a history ends where its events are larger than this together, whatever its limit."""
 
 _HISTORY_PAGE_ROWS = 100
-_FIRST_ROWS = 2
+_FIRST_ROWS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,26 @@ async def history(
         cursor, rows = page.cursor, min(_HISTORY_PAGE_ROWS, rows * 4)
         if cursor is None:
             return HistoryPage(events, None)
+        await asyncio.sleep(0)
+
+
+async def whole_history(
+    work: UnitOfWork, execution_id: str
+) -> AsyncIterator[Sequence[dict[str, Any]]]:
+    """All events of the history, oldest first, in parts: together they may fill the memory.
+
+    Raises:
+        Missing: EXECUTION_UNKNOWN.
+    """
+    row = await row_of(work, execution_id)
+    cursor = None
+    while True:
+        page = await work.query(EXECUTION_HISTORY, row.item["runId"], limit=1, cursor=cursor)
+        for part in page.rows:
+            yield part.item["events"]
+        cursor = page.cursor
+        if cursor is None:
+            return
         await asyncio.sleep(0)
 
 

@@ -5,6 +5,7 @@ share a commit; so do answers that came in while the commit before was being wri
 the process (a task performed, a caller answered) waits for that commit.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from meshplane.kit.clock import from_text, to_text
@@ -33,6 +34,9 @@ from meshplane.workflows.timing import Timepiece
 
 MOST_TRANSITIONS = 64
 """After so many, a step is written: an endless loop must not hold up the others."""
+
+LARGEST_STEP_CHARACTERS = 1_048_576
+"""After so much data in its events as well: who reads the history reads it row by row."""
 
 MOST_ANSWERS = 200
 """How many answers to tokens one step applies at most."""
@@ -67,6 +71,7 @@ class Step:
         self._new_tokens: dict[str, list[str]] = {}
         self._beaten: dict[str, float] = {}
         self._looked = False
+        self._told_characters = 0
         self._parts_expire = int(self._now) + PART_KEPT_SECONDS
 
     @property
@@ -78,6 +83,7 @@ class Step:
         """Adds a transition, and begins its tasks."""
         for event in turn.events:
             self._events.setdefault(event.stream, []).append(event)
+            self._told_characters += _characters_of(event)
         self._changed.update(turn.changed)
         self._removed.update(turn.removed)
         self._changed.difference_update(turn.removed)
@@ -91,7 +97,7 @@ class Step:
         run = self.held.run
         for _ in range(MOST_TRANSITIONS):
             branch_id = run.next_ready()
-            if branch_id is None:
+            if branch_id is None or self._told_characters > LARGEST_STEP_CHARACTERS:
                 return
             await self.take(run.advance(branch_id, self._now))
 
@@ -350,6 +356,17 @@ class Step:
         self._beaten[branch.token] = beat_at
         await self.take(self.held.run.beat(branch_id, branch.attempts, beat_at))
         return True
+
+
+def _characters_of(event: Mapping[str, Any]) -> int:
+    """How much data an event holds: inputs, outputs and parameters are texts of its details."""
+    return sum(
+        len(text)
+        for details in event.values()
+        if type(details) is dict
+        for text in details.values()
+        if type(text) is str
+    )
 
 
 def request_json(request: TaskRequest) -> dict[str, Any]:

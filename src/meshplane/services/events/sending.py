@@ -1,5 +1,7 @@
 """Use cases of sending events, and of trying patterns."""
 
+import asyncio
+
 import orjson
 
 from meshplane.boundary.call import Call
@@ -58,6 +60,16 @@ async def try_pattern(call: Call, body: PatternTestBody) -> PatternTestView:
 
     Raises:
         Invalid: InvalidEventPatternException.
+        TooLarge: EVENT_TOO_LARGE.
     """
     await call.allow(MESH)
-    return PatternTestView(result=matches(body.event_pattern, body.event))
+    size = len(body.event if isinstance(body.event, str) else orjson.dumps(body.event))
+    if size > LARGEST_EVENT_BYTES:
+        raise TooLarge(
+            "EVENT_TOO_LARGE",
+            f"An event has at most {LARGEST_EVENT_BYTES:,} bytes.",
+            field="event",
+        )
+    # Beside the event loop: many values in one event take a while.
+    result = await asyncio.to_thread(matches, body.event_pattern, body.event)
+    return PatternTestView(result=result)

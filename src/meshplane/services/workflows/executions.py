@@ -1,6 +1,5 @@
 """Use cases of executions, and the answers that their tasks wait for."""
 
-import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any, cast
@@ -31,7 +30,6 @@ from meshplane.workflows.engine import Workflows
 from meshplane.workflows.executions import Execution
 from meshplane.workflows.run_as import RunAs
 
-_DRAWN_AT_ONCE = 1000
 _SECRET = re.compile(r":[0-9a-f]{32}")
 _OWNER = re.compile(r"[A-Za-z0-9_.-]{1,80}:[A-Za-z0-9_.-]{1,80}\Z")
 _LONGEST_OWNER = 161
@@ -110,15 +108,8 @@ class ExecutionCases:
         machines = self._engine.machines
         text = await machines.text(call.work, execution.machine, execution.revision)
         drawn: list[dict[str, Any]] = []
-        following: int | None = 1
-        while following is not None:
-            # Page by page: all events of a history together may be larger than the memory.
-            page = await self._engine.executions.history(
-                call.work, execution_id, first_event_id=following, limit=_DRAWN_AT_ONCE
-            )
-            drawn += moves(page.events)
-            following = page.next_event_id
-            await asyncio.sleep(0)
+        async for events in self._engine.executions.whole_history(call.work, execution_id):
+            drawn += moves(events)
         return diagram(orjson.loads(text), drawn, execution.status)
 
     async def stop(self, call: Call, execution_id: str, body: StopBody) -> ExecutionView:
@@ -202,7 +193,8 @@ def _without_tokens(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     text = orjson.dumps(list(events)).decode()
     if _SECRET.search(text) is None:
         return list(events)
-    parts, reached = [], 0
+    parts: list[str] = []
+    reached = 0
     # From the secret back to whose it is: the other way round takes long in long words.
     for found in _SECRET.finditer(text):
         owner = _owner_before(text, reached, found.start())

@@ -1,5 +1,6 @@
 """Use cases of state machines."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -50,12 +51,13 @@ class StateMachines:
             call.work, name, body.definition, created_by=call.actor.name
         )
         call.note(revision=machine.revision)
-        return _view(machine)
+        return await asyncio.to_thread(_view, machine)
 
     async def get(self, call: Call, name: str) -> StateMachineView:
         """The state machine of that name."""
         await call.allow(MESH)
-        return _view(await self._engine.machines.get(call.work, name))
+        machine = await self._engine.machines.get(call.work, name)
+        return await asyncio.to_thread(_view, machine)
 
     async def list(self, call: Call, query: PageQuery) -> Page[StateMachineView]:
         """State machines by name, without their definitions."""
@@ -80,7 +82,8 @@ class StateMachines:
     async def validate(self, call: Call, body: NewDefinition) -> ValidationView:
         """What is wrong with a definition, and what is a trap in it."""
         await call.allow(MESH)
-        problems = _problems(body.definition)
+        # Beside the event loop: a definition of a megabyte takes seconds.
+        problems = await asyncio.to_thread(_problems, body.definition)
         return ValidationView(
             valid=not any(problem.severity == "ERROR" for problem in problems), problems=problems
         )

@@ -72,7 +72,8 @@ class Counters:
             data["limit"],
             data["tolerated"],
             data["mapRun"],
-            data["keyed"],
+            # Not there in what was kept before objects were taken as items.
+            data.get("keyed", False),
         )
 
 

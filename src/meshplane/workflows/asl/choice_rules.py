@@ -139,7 +139,9 @@ def _presence(variable: Path, operand: Any) -> Rule:
         except PathMissing:
             return operand is False
         except StateError:
-            # A variable that was never assigned.
+            # A variable that was never assigned is absent; what cannot be read is an error.
+            if variable.kind != "variable":
+                raise
             return operand is False
         return operand is True
 

@@ -11,7 +11,6 @@ the letter; and a path must not visit more values than a budget allows.
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from meshplane.workflows.asl.errors import (
@@ -26,10 +25,12 @@ from meshplane.workflows.asl.json_path_reader import InvalidPath, Reader
 from meshplane.workflows.asl.json_path_regex import RegexTooSlow
 from meshplane.workflows.asl.json_path_steps import Indexes, Names, Step, is_definite
 from meshplane.workflows.asl.json_path_walk import MOST_VISITS, BudgetSpent, Walk
+from meshplane.workflows.asl.remembered import remembered
 from meshplane.workflows.asl.scope import Scope
 
 _ROOT = re.compile(r"\$\$|\$([^\W\d]\w*)?")
 _MISSING: Any = object()
+_NO_INPUT = "Unable to apply Path transformation to null or empty input."
 
 __all__ = ["InvalidPath", "Path", "compile_path", "read_path", "write_reference"]
 
@@ -68,9 +69,12 @@ class Path:
 
         Raises:
             PathMissing: it is definite and there is no such value.
-            StateError: `States.Runtime`, when it costs too much or its variable is not there.
+            StateError: `States.Runtime`, when it costs too much, its variable is not there, or the
+                input is null, of which Step Functions reads no path, not even `$`.
         """
-        return self.read(self._start(scope))
+        if scope.input is None and self.kind == "input":
+            raise StateError(RUNTIME, _NO_INPUT)
+        return self.read(self.start(scope))
 
     def read(self, root: Any) -> Any:
         """The value below `root`, whatever the path starts with. Raises as `evaluate`."""
@@ -88,7 +92,8 @@ class Path:
                 raise self._missing(root)
         return value
 
-    def _start(self, scope: Scope) -> Any:
+    def start(self, scope: Scope) -> Any:
+        """The value that the path starts at. Raises as `evaluate`."""
         if self.kind == "input":
             return scope.input
         if self.kind == "context":
@@ -120,9 +125,9 @@ class Path:
         return PathMissing(self.text, _why_missing(self.steps, root), root)
 
 
-@lru_cache(maxsize=4_096)
+@remembered(4_096)
 def compile_path(text: str) -> Path:
-    """Compiles a path; the 4,096 used last are kept.
+    """Compiles a path; the 4,096 short ones used last are kept.
 
     Raises:
         InvalidPath: the text is no JSONPath.
@@ -133,8 +138,9 @@ def compile_path(text: str) -> Path:
 def read_path(
     text: str, value: Any, context: Any = None, variables: Mapping[str, Any] | None = None
 ) -> Any:
-    """Reads one path. Raises InvalidPath, and what `Path.evaluate` raises."""
-    return compile_path(text).evaluate(Scope(value, context, variables or {}))
+    """Reads one path, of null too. Raises InvalidPath, and what `Path.evaluate` raises."""
+    path = compile_path(text)
+    return path.read(path.start(Scope(value, context, variables or {})))
 
 
 def write_reference(path: str | Path, target: Any, value: Any) -> Any:

@@ -5,12 +5,12 @@ what goes beyond it fails its state with `States.QueryEvaluationError`.
 """
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from meshplane.workflows.asl.errors import QUERY_EVALUATION_ERROR, StateError, json_text
 from meshplane.workflows.asl.json_path_weight import json_weight
 from meshplane.workflows.asl.jsonata_syntax import InvalidJsonata
+from meshplane.workflows.asl.remembered import remembered
 from meshplane.workflows.asl.scope import NOTHING, Scope
 
 LARGEST_RESULT_CHARACTERS = 4_000_000
@@ -111,9 +111,9 @@ def type_name(value: Any) -> str:
     return next((name for kind, name in kinds if isinstance(value, kind)), "object")
 
 
-@lru_cache(maxsize=2_048)
+@remembered(2_048)
 def compile_jsonata(text: str) -> Jsonata:
-    """Compiles an expression; the 2,048 used last are kept.
+    """Compiles an expression; the 2,048 short ones used last are kept.
 
     Args:
         text: with its marks, `{% $states.input.name %}`.

@@ -6,7 +6,6 @@ grow with data or recursion is counted (see `Run`).
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from meshplane.workflows.asl import jsonata_paths as paths
@@ -33,6 +32,7 @@ from meshplane.workflows.asl.jsonata_values import (
     normal_number,
     truthy,
 )
+from meshplane.workflows.asl.remembered import remembered
 
 _NODES_PER_STEP = 4
 
@@ -354,9 +354,9 @@ def _lambda_signature(node: Any) -> Signature | None:
     )
 
 
-@lru_cache(maxsize=2_048)
+@remembered(2_048)
 def compile_expression(text: str) -> tuple[Evaluate, str | None]:
-    """A compiled expression; the 2,048 used last are kept.
+    """A compiled expression; the 2,048 short ones used last are kept.
 
     Returns:
         What evaluates it, and a name in it that never has a value (`unknown_reference`).

@@ -8,13 +8,12 @@ it is.
 from collections.abc import Callable
 from typing import Any
 
-from meshplane.workflows.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, PathMissing, StateError
+from meshplane.workflows.asl.errors import DATA_LIMIT_EXCEEDED, PathMissing, StateError
 from meshplane.workflows.asl.intrinsics import Intrinsic, InvalidIntrinsic, compile_intrinsic
 from meshplane.workflows.asl.json_path import InvalidPath, Path, compile_path
 from meshplane.workflows.asl.json_path_weight import json_weight
 from meshplane.workflows.asl.scope import Scope
 
-NO_INPUT = "Unable to apply Path transformation to null or empty input."
 LARGEST_RESULT_CHARACTERS = 4_000_000
 # So many times the largest payload are still few enough to be written and then refused.
 _MOST_READS_UNWEIGHED = 32
@@ -71,8 +70,6 @@ class Expression:
         Raises:
             StateError: there is none; the cause tells the field.
         """
-        if scope.input is None and isinstance(self.source, Path) and self.source.kind == "input":
-            raise StateError(RUNTIME, NO_INPUT)
         try:
             return self.source.evaluate(scope)
         except PathMissing as missing:
