@@ -21,7 +21,6 @@ from pydantic_settings import (
 from meshplane.kit.errors import FieldProblem, Invalid
 from meshplane.run.catalogue import SERVICES
 
-
 _HOST = re.compile(
     r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 )
