@@ -332,7 +332,7 @@ def test_part_of_the_mesh_that_is_down__is_asked_again(machine: str, name: str, 
     (retry,) = state["Retry"]
     assert code in retry["ErrorEquals"]
     assert (retry["MaxAttempts"], retry["MaxDelaySeconds"], retry["JitterStrategy"]) == (
-        5, 60, "FULL",
+        12, 60, "FULL",
     )  # fmt: skip
 
 

@@ -19,7 +19,12 @@ from meshplane.platform.store import Store
 from meshplane.platform.telemetry import log
 
 _KEPT = 1000
+_KEPT_BYTES = 16_777_216
+_HANDED_OUT_BYTES = 1_048_576
 _PAGE = 200
+_CATCH_UP_PAGE = 20
+"""Smaller, as everybody who falls behind holds a page of his own."""
+
 _IDLE_SECONDS = 0.25
 
 
@@ -97,13 +102,26 @@ class EventFeed:
             timeout_seconds: the longest wait.
         """
         if position < self._from:
-            return [Told(event) for event in await self._store.events_after(position, _PAGE)]
+            events = await self._store.events_after(position, _CATCH_UP_PAGE)
+            return [Told(event) for event in events]
         if position >= self._to:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), timeout_seconds)
         if position < self._from:
             return ()
-        return [told for told in self._kept if told.sequence > position]
+        return self._some_after(position)
+
+    def _some_after(self, position: int) -> list[Told]:
+        """The next of what is kept; not all at once, as whoever reads slowly holds on to it."""
+        found: list[Told] = []
+        size = 0
+        for told in self._kept:
+            if told.sequence > position:
+                found.append(told)
+                size += len(told.text)
+                if size > _HANDED_OUT_BYTES:
+                    break
+        return found
 
     async def close(self) -> None:
         """Ends the reading; it begins again with the next listener."""
@@ -127,8 +145,10 @@ class EventFeed:
                 continue
             self._kept.extend(Told(event) for event in events)
             self._to = events[-1].sequence
-            while len(self._kept) > _KEPT:
-                self._from = self._kept.popleft().sequence
+            size = sum(len(told.text) for told in self._kept)
+            while len(self._kept) > _KEPT or size > _KEPT_BYTES:
+                gone = self._kept.popleft()
+                self._from, size = gone.sequence, size - len(gone.text)
             arrived, self._arrived = self._arrived, asyncio.Event()
             arrived.set()
             await asyncio.sleep(0)

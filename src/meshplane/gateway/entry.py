@@ -151,8 +151,16 @@ def _actor(identity: Identity, trace_id: str) -> Actor:
             is_service=True,
             on_behalf_of=identity.on_behalf_of,
             trace_id=trace_id,
+            via=identity.via,
+            hops=identity.hops,
         )
-    return Actor(identity.subject, identity.groups, trace_id=trace_id)
+    return Actor(
+        identity.subject,
+        identity.groups,
+        trace_id=trace_id,
+        via=identity.via,
+        hops=identity.hops,
+    )
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:

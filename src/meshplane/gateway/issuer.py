@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 
 from meshplane.gateway.token_claims import (
     ACCESS_TYPE,
+    HOPS_CLAIM,
     MAX_GROUPS,
     ON_BEHALF_OF_CLAIM,
     SERVICE_CLAIM,
+    VIA_CLAIM,
     TrustedIssuer,
     is_clean_name,
 )
@@ -146,6 +148,9 @@ class EmbeddedIssuer:
         lifetime_seconds: int = 3600,
         service: str | None = None,
         on_behalf_of: str | None = None,
+        *,
+        via: str | None = None,
+        hops: int = 0,
     ) -> str:
         """Makes a signed access token.
 
@@ -155,6 +160,8 @@ class EmbeddedIssuer:
             lifetime_seconds: 1 second to 24 hours.
             service: the Meshplane service that will send it, for calls between services.
             on_behalf_of: the subject for whom that service calls.
+            via: the execution that acts, where a process calls another for it.
+            hops: how many rules and workflows led to that call.
 
         Raises:
             Invalid: TOKEN_REQUEST, naming the field.
@@ -177,6 +184,10 @@ class EmbeddedIssuer:
             claims[SERVICE_CLAIM] = service
         if on_behalf_of is not None:
             claims[ON_BEHALF_OF_CLAIM] = on_behalf_of
+        if via is not None:
+            claims[VIA_CLAIM] = via
+        if hops:
+            claims[HOPS_CLAIM] = hops
         token = self._keys.sign({"typ": ACCESS_TYPE}, claims)
         if len(token) > MAX_TOKEN_BYTES:
             raise TooLarge(

@@ -13,11 +13,14 @@ from meshplane.kit.errors import Invalid, Unauthenticated
 ACCESS_TYPE = "at+jwt"  # RFC 9068 section 2.1
 SERVICE_CLAIM = "meshplane_service"
 ON_BEHALF_OF_CLAIM = "meshplane_on_behalf_of"
+VIA_CLAIM = "meshplane_via"
+HOPS_CLAIM = "meshplane_hops"
 
 MAX_GROUPS = 200
 MAX_NAME_CHARACTERS = 256
 
 _MAX_AUDIENCES = 16
+_MAX_HOPS = 1_000_000
 _LATEST_EPOCH_SECONDS = 253_402_300_799  # the last second of the year 9999
 # Found in ID tokens and logout tokens, not in access tokens.
 _MARKS_OF_OTHER_TOKENS = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
@@ -28,7 +31,9 @@ class Identity:
     """Who sent a request. Two issuers may both know an `alice`: a person is issuer and subject.
 
     `service` is set when another Meshplane service calls, and `on_behalf_of` then names the
-    subject for whom it does. `token_id` (`jti`) names this one token, for a list of revoked ones.
+    subject for whom it does. `via` and `hops` are what one process tells another of the workflow
+    that acts in the subject's name; see `Actor`. `token_id` (`jti`) names this one token, for a
+    list of revoked ones.
     """
 
     subject: str
@@ -38,6 +43,8 @@ class Identity:
     on_behalf_of: str | None
     expires_at_epoch_seconds: float
     token_id: str | None = None
+    via: str | None = None
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,7 @@ def check_claims(
     not_before, expires_at = _check_times(claims, now_epoch_seconds, leeway_seconds)
     _check_audience(claims, trusted)
     service, on_behalf_of = _service(claims, trusted)
+    via, hops = _led_here(claims, trusted)
     identity = Identity(
         subject=_name(claims.get("sub"), "subject (sub)"),
         groups=_groups(claims, trusted.groups_claim),
@@ -134,6 +142,8 @@ def check_claims(
         on_behalf_of=on_behalf_of,
         expires_at_epoch_seconds=expires_at,
         token_id=_optional_name(claims, "jti"),
+        via=via,
+        hops=hops,
     )
     return CheckedClaims(identity, not_before, expires_at)
 
@@ -235,6 +245,16 @@ def _service(claims: Mapping[str, Any], trusted: TrustedIssuer) -> tuple[str | N
     if service is None:
         raise _claims_refused("Only a service can act on behalf of somebody.")
     return service, on_behalf_of
+
+
+def _led_here(claims: Mapping[str, Any], trusted: TrustedIssuer) -> tuple[str | None, int]:
+    """The workflow that acts, and how many led to it. Only the mesh's own processes can tell."""
+    if not trusted.may_name_services:
+        return None, 0
+    hops = claims.get(HOPS_CLAIM, 0)
+    if type(hops) is not int or not 0 <= hops <= _MAX_HOPS:
+        raise _claims_refused(f"The claim '{HOPS_CLAIM}' is no count.")
+    return _optional_name(claims, VIA_CLAIM), hops
 
 
 def _groups(claims: Mapping[str, Any], claim: str) -> frozenset[str]:

@@ -97,7 +97,11 @@ class HttpCaller:
             self._service_token(actor)
             if actor.is_service
             else self._issuer().mint(
-                actor.subject, tuple(sorted(actor.groups)), lifetime_seconds=_TOKEN_SECONDS
+                actor.subject,
+                tuple(sorted(actor.groups)),
+                lifetime_seconds=_TOKEN_SECONDS,
+                via=actor.via,
+                hops=actor.hops,
             )
         )
         return await self._send(service, sent, token, actor.trace_id)
@@ -106,7 +110,13 @@ class HttpCaller:
         behalf = actor.on_behalf_of if actor.is_service else actor.subject
         name = actor.subject if actor.is_service else self._own_name
         return self._issuer().mint(
-            name, (), lifetime_seconds=_TOKEN_SECONDS, service=name, on_behalf_of=behalf
+            name,
+            (),
+            lifetime_seconds=_TOKEN_SECONDS,
+            service=name,
+            on_behalf_of=behalf,
+            via=actor.via,
+            hops=actor.hops,
         )
 
     async def _send(self, service: str, sent: Sent, token: str, trace_id: str) -> bytes:

@@ -19,6 +19,7 @@ from meshplane.sample.stage import Stage, Step, code_of, refusal
 
 _PROJECT = "delay-research"
 _EXECUTIONS = {"project-setup": 3, "asset-publication": 6, "subscription": 2}
+_ABOUT = {"project-setup": "projectId", "asset-publication": "assetId", "subscription": "requestId"}
 
 _STORY: tuple[tuple[Person, str, str, str | None], ...] = (
     (ADMIN, "createDomain", "allowed", None),
@@ -76,13 +77,24 @@ def _workflows(stage: Stage) -> str:
     found = stage.wait_until("all workflows have ended", ended)
     for machine, count in _EXECUTIONS.items():
         stage.check(f"executions of {machine}", ["SUCCEEDED"] * count, found[machine])
-    prepared = list(stage.api(ADMIN).items("/events", type="ProjectSetupCompleted"))
+    told = stage.api(ADMIN).items("/events", type="ProjectSetupCompleted")
+    prepared = [one for one in told if one["detail"]["projectId"] in _own(stage)]
     stage.check("projects set up", _EXECUTIONS["project-setup"], len(prepared))
     return f"{sum(_EXECUTIONS.values())} executions of {len(_EXECUTIONS)} machines, all succeeded"
 
 
 def _executions(stage: Stage, machine: str) -> list[dict[str, Any]]:
-    return list(stage.api(ADMIN).items("/executions", stateMachine=machine))
+    """Those about what the journey made; others may use the mesh at the same time."""
+    api = stage.api(ADMIN)
+    own = _own(stage)
+    listed = api.items("/executions", stateMachine=machine)
+    whole = [api.get(f"/executions/{one['executionId']}") for one in listed]
+    return [one for one in whole if one["input"].get(_ABOUT[machine]) in own]
+
+
+def _own(stage: Stage) -> set[str]:
+    """The ids of what the journey made."""
+    return {value for value in stage.values.values() if isinstance(value, str)}
 
 
 def _told_in_order(records: Iterable[dict[str, Any]]) -> int:

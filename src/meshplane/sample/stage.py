@@ -14,7 +14,7 @@ from meshplane.sample.people import Person
 
 T = TypeVar("T")
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0
 _PAUSE_SECONDS = 0.05
 
 
@@ -139,7 +139,7 @@ class Stage:
             probe: looks, and gives None while there is nothing yet.
 
         Raises:
-            Unavailable: it did not come within a minute (`SAMPLE_WAITED_IN_VAIN`).
+            Unavailable: it did not come within two minutes (`SAMPLE_WAITED_IN_VAIN`).
         """
         give_up = time.monotonic() + _PATIENCE_SECONDS
         while True:

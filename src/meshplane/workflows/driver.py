@@ -177,7 +177,8 @@ class Driver:
         except Exception as error:  # noqa: BLE001 - one execution's fault must not touch another
             log(ERROR, "execution_broken", execution=self.execution_id, exc_info=error)
             if self._place.gives_up(self.execution_id):
-                await self._break_off()
+                told = error.message if isinstance(error, MeshplaneError) else UNFORESEEN
+                await self._break_off(told)
             else:
                 again = AGAIN_AFTER_FAULT_SECONDS
         finally:
@@ -325,7 +326,7 @@ class Driver:
         left = held.lease_ends_at - self._place.clock.now().timestamp()
         return left < self._place.lease_seconds / 2
 
-    async def _break_off(self) -> None:
+    async def _break_off(self, cause: str) -> None:
         """Ends an execution that cannot be carried on, so that it is not tried for ever."""
         place = self._place
         try:
@@ -335,7 +336,7 @@ class Driver:
                 return
             held = await load(work, place.machines, row)
             step = Step(held, work, place.performers, place.clock)
-            await step.stop("States.Runtime", UNFORESEEN)
+            await step.stop("States.Runtime", cause)
             await step.write(place.owner, place.lease_seconds)
             await work.commit()
         except Exception as error:  # noqa: BLE001 - it is looked after again when its lease ends

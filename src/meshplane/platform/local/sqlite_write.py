@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from meshplane.kit import hash_chain
-from meshplane.kit.errors import MeshplaneError, Stale
+from meshplane.kit.errors import Invalid, MeshplaneError, Stale
 from meshplane.platform.events import NewEvent
 from meshplane.platform.local.sqlite_schema import columns_of
 from meshplane.platform.store import ABSENT
@@ -72,7 +72,7 @@ class Applier:
                 event.source,
                 event.entity,
                 now,
-                orjson.dumps(event.detail).decode(),
+                _json(event.detail).decode(),
                 event.hops,
             )
             for batch in batches
@@ -181,8 +181,24 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _json(value: Any) -> bytes:
+    """A value as JSON that every reader takes.
+
+    Raises:
+        Invalid: VALUE_UNSUITABLE. What computes values, as workflows do, can bring about one.
+    """
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        raise Invalid(
+            "VALUE_UNSUITABLE",
+            "It holds a whole number of more than 64 bits, or text with an unpaired surrogate, "
+            "which cannot be stored: make it text, or leave it out.",
+        ) from None
+
+
 def _values(table: Table, item: Item) -> list[Any]:
-    values: list[Any] = [orjson.dumps(item), item.get(table.expires) if table.expires else None]
+    values: list[Any] = [_json(item), item.get(table.expires) if table.expires else None]
     for index in table.indexes:
         keys = [item.get(name) for name in (index.partition, index.sort) if name]
         # An item that lacks one of the index's attributes is not in it.

@@ -6,6 +6,7 @@ ended is asked again; the client goes on with `Last-Event-ID`.
 """
 
 import asyncio
+from collections.abc import Iterable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +19,7 @@ from meshplane.platform.store import Store
 
 HEARTBEAT_SECONDS = 15.0
 LONGEST_SECONDS = 900.0
+_LARGEST_PART_BYTES = 65_536
 _LONGEST_ID = 80
 _LONGEST_SEQUENCE = 18
 
@@ -91,11 +93,11 @@ class EventStream(Response):
             told = await self._feed.after(position, max(0.0, patience))
             if told:
                 position = told[-1].sequence
-            wanted = b"".join(each.text for each in told if self._wants(each))
-            if not wanted and loop.time() - quiet_since >= HEARTBEAT_SECONDS:
-                wanted = _heartbeat(position)
-            if wanted:
-                await _send(send, wanted)
+            parts = _parts(each.text for each in told if self._wants(each))
+            if not parts and loop.time() - quiet_since >= HEARTBEAT_SECONDS:
+                parts = [[_heartbeat(position)]]
+            for part in parts:
+                await _send(send, b"".join(part))
                 quiet_since = loop.time()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -103,6 +105,19 @@ class EventStream(Response):
         if self._event_type not in (None, told.type):
             return False
         return self._pattern is None or self._pattern.matches(told.envelope)
+
+
+def _parts(texts: Iterable[bytes]) -> list[list[bytes]]:
+    """Texts that are sent together: one that is slow to read must not hold a copy of all."""
+    parts: list[list[bytes]] = []
+    size = _LARGEST_PART_BYTES
+    for text in texts:
+        if size + len(text) > _LARGEST_PART_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(text)
+        size += len(text)
+    return parts
 
 
 def _greeting(position: int) -> bytes:

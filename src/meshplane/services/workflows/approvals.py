@@ -4,6 +4,7 @@ A decision, the token that it answers, its event and its audit record are one co
 who decide at once, the step's version lets one win, and the other learns that it is decided.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from meshplane.services.workflows.approval_store import APPROVAL_STEPS, EVERY_ST
 from meshplane.services.workflows.ports import TaskAnswers
 
 _MOST_READ = 1000
+_LOOKED_AT_AT_ONCE = 20
 
 
 class Approvals:
@@ -55,9 +57,12 @@ class Approvals:
             page = await call.work.query(
                 APPROVAL_STEPS, OPEN, index="byOpen", limit=query.limit - len(found), cursor=cursor
             )
-            for row in page.rows:
+            for number, row in enumerate(page.rows):
                 if await self._may_decide(call, row.item) and await self._waits(call, row.item):
                     found.append(step_view(row.item))
+                if number % _LOOKED_AT_AT_ONCE == 0:
+                    # Thousands may wait for others: nobody else's request stands behind them.
+                    await asyncio.sleep(0)
             read, cursor = read + len(page.rows), page.cursor
             if cursor is None:
                 break
