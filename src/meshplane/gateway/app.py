@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from importlib.resources import files
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -109,11 +110,18 @@ def _open_routes(
         return JSONResponse({"ready": done}, 200 if done else 503)
 
     @cache
-    def document() -> bytes:
+    def made() -> bytes:
         # Made when it is first asked for: FastAPI, which makes it, takes long to load.
         from meshplane.gateway.openapi import document
 
         return orjson.dumps(document(operations))
+
+    one_at_a_time = Lock()
+
+    def document() -> bytes:
+        # Two threads that make it at once would see each other's half-made models.
+        with one_at_a_time:
+            return made()
 
     async def openapi(_request: Request) -> Response:
         return Response(await asyncio.to_thread(document), media_type="application/json")

@@ -67,7 +67,7 @@ def _workflows(stage: Stage) -> str:
 
     def ended() -> dict[str, list[str]] | None:
         found = {
-            machine: [one["status"] for one in _executions(stage, machine)]
+            machine: [_outcome(one) for one in _executions(stage, machine)]
             for machine in _EXECUTIONS
         }
         still = any("RUNNING" in statuses for statuses in found.values())
@@ -90,6 +90,13 @@ def _executions(stage: Stage, machine: str) -> list[dict[str, Any]]:
     listed = api.items("/executions", stateMachine=machine)
     whole = [api.get(f"/executions/{one['executionId']}") for one in listed]
     return [one for one in whole if one["input"].get(_ABOUT[machine]) in own]
+
+
+def _outcome(execution: dict[str, Any]) -> str:
+    """Its status, and of one that failed the error and why."""
+    if execution["error"] is None:
+        return str(execution["status"])
+    return f"{execution['status']} {execution['error']}: {execution['cause']}"
 
 
 def _own(stage: Stage) -> set[str]:
