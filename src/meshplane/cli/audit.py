@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meshplane.cli import present
+from meshplane.cli import present, resolve
 from meshplane.cli.session import Session, connected
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail and its proof.")
@@ -16,6 +16,34 @@ _RECORDS: present.Columns = (
     ("Who", lambda record: present.person(record["actor"])),
     ("Did", "operation"),
     ("Outcome", lambda record: record["code"] or record["outcome"]),
+)
+
+
+def _on(target: str) -> str:
+    """What a grant was on; of the product itself, only which part."""
+    if not target.startswith("asset:"):
+        return target
+    return target.partition("#")[2] or "all of it"
+
+
+def _rows(held: present.Item) -> str:
+    if held["lakeState"] in ("missing", "changed", "failed"):
+        return "none: the lake did not hold it"
+    if held["resource"]["kind"] == "filter":
+        return "those of the filter"
+    return held["rowFilter"] or "all"
+
+
+_HELD: present.Columns = (
+    ("Holder", "principal"),
+    ("On", lambda held: _on(held["target"])),
+    ("Permitted", "permissions"),
+    ("Rows", _rows),
+    ("Masked", lambda held: ", ".join(held["masks"])),
+    ("By", lambda held: present.person(held["by"])),
+    ("At", lambda held: present.moment(held["at"])),
+    ("Why", "reason"),
+    ("Id", "grantId"),
 )
 
 
@@ -35,6 +63,27 @@ def list_records(
     session.show(
         {"items": items}, lambda: present.listing(items, _RECORDS, nothing="No records yet.")
     )
+
+
+@app.command()
+@connected
+def access(
+    session: Session,
+    *,
+    asset: Annotated[str, typer.Option(help="A data product: aviation.flights, or its id.")] = "",
+    domain: Annotated[str, typer.Option(help="A domain's name or id.")] = "",
+    at: Annotated[str, typer.Option(help="On which date: 2026-01-31T00:00:00Z; or now.")] = "",
+) -> None:
+    """Tells who had what on a data product or a domain, on a date."""
+    if bool(asset) == bool(domain):
+        raise typer.BadParameter("Give either --asset or --domain.")
+    if asset:
+        resource = f"asset:{resolve.asset_id(session.api, asset)}"
+    else:
+        resource = f"domain:{resolve.domain_id(session.api, domain)}"
+    found = session.api.get("/audit/access", resource=resource, at=at or None)
+    nothing = f"Nobody had anything on {present.moment(found['at'])}."
+    session.show(found, lambda: present.listing(found["grants"], _HELD, nothing=nothing))
 
 
 @app.command()

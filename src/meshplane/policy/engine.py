@@ -14,8 +14,13 @@ from meshplane.policy.model import Asker, Decision, Resource
 
 _REMEMBERED_DECISIONS = 4096
 
-_PEOPLE = frozenset({"requestedBy", "startedBy"})
-"""Attributes whose text is the subject of a user, and which policies compare with the principal."""
+_REFERENCES = {
+    "requestedBy": "User",
+    "startedBy": "User",
+    "holder": "User",
+    "holderGroup": "Group",
+}
+"""Attributes whose text names a user or a group, which policies compare with the principal."""
 
 
 def policy_texts() -> dict[str, str]:
@@ -125,6 +130,13 @@ def _reference(kind: str, name: str) -> dict[str, dict[str, str]]:
     return {"__entity": _entity(kind, name)}
 
 
+def _value(name: str, value: str | tuple[str, ...]) -> Any:
+    """The value of an attribute: a reference, a set, or the text itself."""
+    if isinstance(value, tuple):
+        return list(value)
+    return _reference(_REFERENCES[name], value) if name in _REFERENCES else value
+
+
 def _asker_entities(asker: Asker) -> list[dict[str, Any]]:
     parents = [_entity("Group", group) for group in sorted(asker.groups)]
     parents += [_entity("MeshRole", role) for role in sorted(asker.mesh_roles)]
@@ -138,10 +150,7 @@ def _asker_entities(asker: Asker) -> list[dict[str, Any]]:
 
 def _resource_entities(resource: Resource) -> list[dict[str, Any]]:
     """The resource with its domain and project, whose attributes name the roles in them."""
-    attributes: dict[str, Any] = {
-        name: _reference("User", value) if name in _PEOPLE else value
-        for name, value in resource.attributes
-    }
+    attributes: dict[str, Any] = {name: _value(name, value) for name, value in resource.attributes}
     entities = []
     for kind, key, roles in (
         ("Domain", resource.domain_id, ("owner", "steward", "viewer")),

@@ -46,14 +46,15 @@ class Resource:
         id: its id.
         domain_id: the domain it lies in, if any.
         project_id: the project it lies in, if any.
-        attributes: (name, text) of attributes that policies read, such as `requestedBy`.
+        attributes: (name, value) of attributes that policies read, such as `requestedBy`; a value
+            is text, or a set of texts.
     """
 
     kind: str
     id: str
     domain_id: str | None = None
     project_id: str | None = None
-    attributes: tuple[tuple[str, str], ...] = ()
+    attributes: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
 
 
 MESH = Resource("Mesh", "mesh")

@@ -13,12 +13,21 @@ from meshplane.boundary.schemas import Page, position
 from meshplane.kit.hash_chain import verify
 from meshplane.platform.store import Store
 from meshplane.policy.model import MESH
+from meshplane.services.audit.access import AccessOnDate
 from meshplane.services.audit.anchors import Anchors
 from meshplane.services.audit.chain import export_line
-from meshplane.services.audit.schemas import AuditQuery, AuditRecordView, VerificationView
+from meshplane.services.audit.schemas import (
+    AccessAtView,
+    AccessQuery,
+    AuditQuery,
+    AuditRecordView,
+    VerificationView,
+)
 
 
-def routes(store: Store, anchors: Anchors, boundary: Boundary) -> list[OperationRoute]:
+def routes(
+    store: Store, anchors: Anchors, access: AccessOnDate, boundary: Boundary
+) -> list[OperationRoute]:
     """The routes under /api/v1/audit."""
     operations = Operations(boundary)
 
@@ -42,6 +51,10 @@ def routes(store: Store, anchors: Anchors, boundary: Boundary) -> list[Operation
     async def verify_audit_trail(call: Call) -> VerificationView:
         await call.allow(MESH)
         return await _verified(store, anchors)
+
+    @operations.read("/audit/access", "getAccessAt")
+    async def get_access_at(call: Call, query: AccessQuery) -> AccessAtView:
+        return await access.at(call, query)
 
     return operations.routes
 

@@ -1,10 +1,10 @@
 """Bodies of the audit service."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from meshplane.boundary.schemas import ApiModel
+from meshplane.boundary.schemas import ApiModel, in_words
 
 
 class AuditQuery(ApiModel):
@@ -44,3 +44,63 @@ class VerificationView(ApiModel):
     first_broken: int | None
     anchors: int
     anchors_valid: bool
+
+
+class AccessQuery(ApiModel):
+    """Of what, and on which date: `asset:asset-…`, `domain:dzd-…`, or `tags` of the whole mesh.
+
+    `at` is an RFC 3339 instant; without it, it is now.
+    """
+
+    resource: Annotated[
+        str,
+        StringConstraints(max_length=120, pattern=r"^((asset|domain):[a-z0-9-]+|tags)$"),
+        in_words("Write asset:ID, domain:ID or tags, such as asset:asset-1a2b."),
+    ]
+    at: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class HeldGrantView(ApiModel):
+    """A grant as it was then, and who made it so, when and why.
+
+    `target` is what it was on, in short, and `resource` the same in parts. `how` is `changed` where
+    it had been another before. A grant that the lake was known not to hold (`lakeState`) let
+    nothing through.
+    """
+
+    grant_id: str
+    principal: str
+    target: str
+    resource: dict[str, Any]
+    permissions: list[str]
+    permissions_with_grant_option: list[str]
+    row_filter: str | None
+    columns: list[str]
+    masks: dict[str, dict[str, Any]]
+    expires_at: str | None
+    subscription_id: str | None
+    lake_state: Literal["pending", "applied", "missing", "changed", "failed"]
+    how: Literal["granted", "changed"]
+    by: str
+    at: str
+    reason: str
+
+
+class HeldTagView(ApiModel):
+    """A tag that a resource, or a column of it, carried then."""
+
+    resource: str
+    column: str
+    key: str
+    value: str
+
+
+class AccessAtView(ApiModel):
+    """Who had what on a resource at an instant."""
+
+    resource: str
+    at: str
+    grants: list[HeldGrantView]
+    tags: list[HeldTagView]
+    tag_masks: list[dict[str, Any]]
+    filters: list[dict[str, Any]]

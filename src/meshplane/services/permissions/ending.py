@@ -1,0 +1,85 @@
+"""Notes the end of grants that came to it: an event and a line of history, once.
+
+A grant lets nothing through from the instant of its end, whether that has been noted or not.
+"""
+
+import asyncio
+from logging import ERROR, WARNING
+
+from meshplane.boundary.actor import service_actor
+from meshplane.boundary.boundary import Boundary
+from meshplane.boundary.call import Call
+from meshplane.kit.clock import to_text
+from meshplane.kit.errors import MeshplaneError
+from meshplane.platform.store import Store
+from meshplane.platform.tables import Between
+from meshplane.platform.telemetry import log
+from meshplane.policy.model import MESH
+from meshplane.services.permissions.grant_rows import grant_of, in_force, note_end
+from meshplane.services.permissions.store import ENDING, GRANTS
+
+_PAUSE_SECONDS = 1.0
+_MOST_OF_A_ROUND = 100
+
+
+class Ending:
+    """Looks once a second for grants that have ended.
+
+    Several processes may do so: of two that find the same grant, one notes its end.
+
+    Args:
+        boundary: commits.
+        store: holds the grants.
+    """
+
+    def __init__(self, boundary: Boundary, store: Store) -> None:
+        self._boundary = boundary
+        self._store = store
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to look."""
+        self._task = asyncio.create_task(self._run(), name="permissions-ending")
+
+    async def stop(self) -> None:
+        """Ends; what was not noted is noted after the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def note_all(self) -> int:
+        """Notes the ends that have come, up to a hundred; how many."""
+        now = to_text(self._boundary.clock.now())
+        page = await self._store.begin().query(
+            GRANTS, ENDING, index="byEnd", where=Between(None, now), limit=_MOST_OF_A_ROUND
+        )
+        for row in page.rows:
+            await self._note(row.item["grantId"])
+        return len(page.rows)
+
+    async def _note(self, grant_id: str) -> None:
+        async def end(call: Call) -> None:
+            await call.allow(MESH)
+            call.resource = f"Grant:{grant_id}"
+            row = await call.work.get(GRANTS, grant_id)
+            grant = grant_of(row) if row else None
+            # It may have been revoked, given another end, or noted by another process meanwhile.
+            if row is None or grant is None or in_force(grant, call.clock):
+                return
+            if "ending" in row.item:
+                note_end(call, row)
+
+        itself = service_actor("permissions")
+        await self._boundary.write("expireGrant", itself, end)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                more = await self.note_all() == _MOST_OF_A_ROUND
+            except MeshplaneError as error:
+                log(WARNING, "grants_not_ended", code=error.code)
+                more = False
+            except Exception as error:  # noqa: BLE001 - nothing may end the looking for good
+                log(ERROR, "grants_not_ended", exc_info=error)
+                more = False
+            await asyncio.sleep(0 if more else _PAUSE_SECONDS)
