@@ -72,5 +72,12 @@ BUILT_IN_RULES = (
         schedule_expression="cron(0 3 ? * SUN *)",
         built_in=True,
     ),
+    Rule(
+        "lake-drift-checks",
+        (_function("CheckLakeDrift"),),
+        description="Looks for drift between the lake and what was granted.",
+        schedule_expression="rate(10 minutes)",
+        built_in=True,
+    ),
 )
 """The schedules begin to count when the mesh starts for the first time."""

@@ -24,6 +24,10 @@ class DomainsApi(Protocol):
         """The domain with that id."""
         ...
 
+    async def named(self, actor: Actor, name: str) -> DomainSummary | None:
+        """The domain of that name."""
+        ...
+
     async def roles(self, actor: Actor, domain_id: str, principals: Sequence[str]) -> list[str]:
         """The roles that these principals (`user:…`, `group:…`) hold in the domain."""
         ...

@@ -151,6 +151,11 @@ class DomainsReader:
         self._found[domain_id] = summary
         return summary
 
+    async def named(self, actor: Actor, name: str) -> DomainSummary | None:
+        """See `DomainsApi.named`."""
+        row = await self._store.begin().get(DOMAIN_NAMES, name)
+        return None if row is None else await self.find(actor, row.item["domainId"])
+
     async def roles(
         self,
         actor: Actor,

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from meshplane.kit.errors import Missing
 from meshplane.workflows.functions import (
+    check_lake_drift,
     cleanup_old_snapshots,
     on_project_create,
     sync_prod_to_dev_data,
@@ -20,6 +21,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "TriggerDataQualityChecks": trigger_data_quality_checks.handle,
     "SyncProdToDevData": sync_prod_to_dev_data.handle,
     "CleanupOldSnapshots": cleanup_old_snapshots.handle,
+    "CheckLakeDrift": check_lake_drift.handle,
 }
 """The functions by name."""
 

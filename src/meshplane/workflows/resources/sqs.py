@@ -15,7 +15,10 @@ from meshplane.workflows.performers import NO_ANSWER_YET, ExecutionInfo
 from meshplane.workflows.queue_names import SUBSCRIPTIONS
 
 RESERVED_QUEUES = frozenset(
-    {"workflow-starts", "functions", "webhooks", "approval-deadlines", SUBSCRIPTIONS}
+    {
+        *("workflow-starts", "functions", "webhooks", "approval-deadlines", SUBSCRIPTIONS),
+        "lake-reconciliations",
+    }
 )
 """What lies in these is obeyed by the mesh itself; only its own workflows send there."""
 
