@@ -67,12 +67,10 @@ def grant_named(mesh: SmallMesh, grant_id: str) -> dict[str, Any]:
     return {
         "grant_id": grant_id,
         "principal": f"project:{mesh.maps}",
-        "asset_id": mesh.readings,
+        "target": {"kind": "rows", "asset_id": mesh.readings},
+        "permissions": ["SELECT", "DESCRIBE"],
         "domain_id": mesh.harbour,
-        "row_filter": None,
-        "columns": [{"name": "level", "mask": None}],
-        "excluded_columns": [],
-        "expires_at": None,
+        "columns": [{"name": "level"}],
         "subscription_id": "sub-req-late",
     }
 
@@ -168,15 +166,19 @@ def test_approve__the_sooner_of_two_ends_holds(
     assert ends[answer["grantId"]] == answer["expiresAt"]
 
 
-def test_approve__an_end_that_has_passed_since_it_was_asked_for_is_refused(
-    mesh: SmallMesh,
-) -> None:
-    end = SystemClock().now() + timedelta(seconds=3)
+def test_approve__a_request_whose_own_end_has_passed_is_refused(mesh: SmallMesh) -> None:
+    end = SystemClock().now() + timedelta(seconds=1.5)
     request_id = request(mesh, expiresAt=to_text(end))
     time.sleep(max(0.0, (end - SystemClock().now()).total_seconds()) + 0.05)
-    for given in (None, LATER):
-        told = refused_approval(mesh, request_id, expiresAt=given)
-        assert (told["code"], fields(told)) == ("EXPIRY_INVALID", ["expiresAt"])
+    # At first it stands as it was, soon it is turned down by itself; it is approved in neither.
+    for _ in range(20):
+        for given in (None, LATER):
+            told = problem_of(decide(mesh, request_id, "approve", expiresAt=given))
+            assert (told["code"], fields(told)) == ("REQUEST_EXPIRED", ["expiresAt"])
+        time.sleep(0.1)
+    left = mesh.ask("other", "GET", f"/subscriptions/{request_id}")
+    assert (left["status"], left["decidedBy"]) == ("rejected", "policy:request-expired")
+    assert left["grantId"] is None
 
 
 def test_approve__an_end_in_the_past_is_refused(mesh: SmallMesh) -> None:

@@ -65,6 +65,21 @@ async def test_wait_first__is_answered_by_the_decision(
     }
 
 
+async def test_withdrawal__ends_the_wait_as_a_no(mesh: WorkflowService) -> None:
+    execution_id = await mesh.start("waits", {"requestId": "sub-1"})
+    detail = {
+        "requestId": "sub-1",
+        "withdrawnBy": "user:otto@maps",
+        "withdrawnAt": "2024-05-01T12:00:00.000000Z",
+    }
+    work = mesh.store.begin()
+    work.emit(NewEvent("SubscriptionWithdrawn", "management-app.subscriptions", "sub-1", detail))
+    await work.commit()
+    await hear(mesh, (await mesh.store.events_after(0, 1000))[-1])
+    output = (await mesh.end_of(execution_id)).output
+    assert (output["approved"], output["decidedBy"]) == (False, "user:otto@maps")
+
+
 async def test_decision_first__is_found_by_who_waits(mesh: WorkflowService) -> None:
     await hear(mesh, await decided(mesh, "sub-1"))
     for _ in range(2):

@@ -1,7 +1,13 @@
-"""Subscriptions: a project asks to read an asset, a steward decides, the grant follows.
+"""Subscriptions: a project or a person asks to read an asset; whoever must says yes or no.
 
-requested → approved → active → revoking → revoked, or requested → rejected. An active one whose
-date has passed is shown as expired: its grant ended by itself. A decision is one commit; the grant
+requested → approved → active → expired, or → revoking → revoked, or → renewed;
+requested → rejected, or withdrawn.
+
+Who must decide follows from the classification of what is asked for (`route`): nobody for public
+data, one steward or owner, a steward, or two people. Nobody decides what he asked for, and nobody
+decides twice. What approvers leave out adds up (`narrowing`). Whoever asked may change his request
+while it is open; approvals of what it was before count no more. A decision is one commit; the grant
 is made or removed right after it, and by a consumer of the decision's event if the process dies in
-between. Nobody decides his own request. This service owns the table Subscriptions.
+between. A subscription's end comes by itself, with a notice before (`expiring`). This service is
+the only writer of its grants. It owns the table Subscriptions.
 """

@@ -6,12 +6,13 @@ finds out what is left to do.
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 from meshplane.boundary.actor import Actor, service_actor
 from meshplane.events.consumer import Consumer
 from meshplane.events.subscriptions import SubscriptionActivated, SubscriptionRevoked
 from meshplane.kit.clock import Clock, to_text
-from meshplane.kit.errors import Stale
+from meshplane.kit.errors import Conflict, Missing, Stale
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.platform.tables import Row
@@ -56,7 +57,7 @@ class Fulfilment:
         if row is None:
             return
         item = row.item
-        behalf = item["decidedBy"] if item["status"] == "approved" else item["revokedBy"]
+        behalf = _in_whose_name(item)
         itself = service_actor("subscriptions", behalf, actor.trace_id if actor else "")
         if item["status"] == "approved":
             await self._activate(work, row, itself)
@@ -64,26 +65,60 @@ class Fulfilment:
             await self._end(work, row, itself)
 
     async def _activate(self, work: UnitOfWork, row: Row, itself: Actor) -> None:
-        request_id = row.item["requestId"]
-        await self._permissions.grant(itself, grant_of(request_id, row.item))
-        work.put(SUBSCRIPTIONS, {**row.item, "status": "active"}, expected=row.version)
+        own = f"grant-{row.item['requestId']}"
+        if row.item["grantId"] != own and not await self._extended(itself, row.item):
+            row = await self._with_own_grant(row, own)
+        item = {**row.item, "status": "active"}
+        if item["grantId"] == own:
+            await self._permissions.grant(itself, grant_of(item))
+        if item.get("replaces") is not None:
+            # Only now, so that there is no instant in between without either.
+            await self._permissions.revoke(itself, item["replaces"])
+        work.put(SUBSCRIPTIONS, item, expected=row.version)
         work.emit(
             SubscriptionActivated(
-                request_id=request_id,
-                asset_id=row.item["assetId"],
-                grant_id=row.item["grantId"],
+                request_id=item["requestId"], asset_id=item["assetId"], grant_id=item["grantId"]
             ).event()
         )
 
+    async def _extended(self, itself: Actor, item: dict[str, Any]) -> bool:
+        """Whether the grant that a renewal goes on with could be given its later end."""
+        try:
+            await self._permissions.extend(itself, item["grantId"], item["expiresAt"])
+        except (Conflict, Missing):
+            return False  # it ended meanwhile: what was approved is granted anew
+        return True
+
+    async def _with_own_grant(self, row: Row, own: str) -> Row:
+        """The row that names a grant of its own, which is stored before that grant is written.
+
+        So whoever revokes it at this moment ends the right grant: either he is first, and this is
+        stale, or he reads the new name.
+        """
+        item = {**row.item, "grantId": own}
+        work = self._store.begin()
+        work.put(SUBSCRIPTIONS, item, expected=row.version)
+        await work.commit()
+        return Row(item, row.version + 1)
+
     async def _end(self, work: UnitOfWork, row: Row, itself: Actor) -> None:
-        request_id = row.item["requestId"]
-        await self._permissions.revoke(itself, row.item["grantId"])
-        work.put(SUBSCRIPTIONS, {**row.item, "status": "revoked"}, expected=row.version)
+        item = row.item
+        await self._permissions.revoke(itself, item["grantId"])
+        if item.get("replaces") is not None:
+            await self._permissions.revoke(itself, item["replaces"])
+        work.put(SUBSCRIPTIONS, {**item, "status": "revoked"}, expected=row.version)
         work.emit(
             SubscriptionRevoked(
-                request_id=request_id,
-                asset_id=row.item["assetId"],
-                revoked_by=row.item["revokedBy"],
+                request_id=item["requestId"],
+                asset_id=item["assetId"],
+                revoked_by=item["revokedBy"],
                 revoked_at=to_text(self._clock.now()),
+                reason=item["revocationReason"],
             ).event()
         )
+
+
+def _in_whose_name(item: dict[str, Any]) -> str:
+    """The person on whose decision this is done; where the policies decided, who asked."""
+    behalf: str = item["revokedBy"] if item["status"] == "revoking" else item["decidedBy"] or ""
+    return behalf if behalf.startswith("user:") else item["requestedBy"]

@@ -1,16 +1,75 @@
 """What an approval grants: checked rows, masks and columns of an asset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from meshplane.boundary.actor import Actor
 from meshplane.kit.clock import from_text, to_text
 from meshplane.kit.errors import FieldProblem, Invalid
 from meshplane.services.assets.api import AssetSummary
-from meshplane.services.permissions.api import Grant, GrantedColumn, MaskRule
-from meshplane.services.query.api import FilterColumn, QueryApi
-from meshplane.services.subscriptions.schemas import Approval, ScopeView
-from meshplane.services.tables.api import TablesApi
+from meshplane.services.permissions.api import (
+    FilterColumn,
+    Grant,
+    GrantedColumn,
+    MaskRule,
+    RowFilter,
+    Target,
+)
+from meshplane.services.query.api import QueryApi
+from meshplane.services.subscriptions.narrowing import Narrowing
+from meshplane.services.subscriptions.route import LEVELS, strictest
+from meshplane.services.subscriptions.schemas import Approval, MaskChoice, ScopeView
+from meshplane.services.tables.api import ColumnSummary, TablesApi
+
+GRANTED = frozenset({"SELECT", "DESCRIBE"})
+"""What a subscription permits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """An asset with the columns that its table has now.
+
+    Args:
+        asset: as it is published.
+        columns: those of its table, by name.
+    """
+
+    asset: AssetSummary
+    columns: Mapping[str, ColumnSummary]
+
+
+class Checks:
+    """Checks what is asked for and granted against the asset's table.
+
+    Args:
+        tables, query: the services below.
+    """
+
+    def __init__(self, tables: TablesApi, query: QueryApi) -> None:
+        self._tables = tables
+        self._query = query
+
+    async def product(self, actor: Actor, asset: AssetSummary) -> Product:
+        """The asset with its table's columns."""
+        table = await self._tables.find(actor, asset.table_id)
+        return Product(asset, {column.name: column for column in table.columns} if table else {})
+
+    async def row_filter(
+        self, actor: Actor, expression: str | None, product: Product
+    ) -> RowFilter | None:
+        """A row filter over the asset's table, in canonical text with the columns that it names.
+
+        Raises:
+            Invalid: ROW_FILTER_INVALID.
+        """
+        if expression is None:
+            return None
+        columns = [
+            FilterColumn(one.name, one.field_id, one.sql_type) for one in product.columns.values()
+        ]
+        return await self._query.check_row_filter(actor, expression, columns)
 
 
 def expiry(text: str | None, now: datetime) -> str | None:
@@ -42,107 +101,170 @@ def demand_columns(names: Sequence[str], asset: AssetSummary, field: str) -> Non
     """
     known = {column.name for column in asset.columns}
     problems = [
-        FieldProblem(f"{field}.{position}", "is no column of the asset")
-        for position, name in enumerate(names)
+        FieldProblem(f"{field}.{place}", "is no column of the asset")
+        for place, name in enumerate(names)
         if name not in known
     ]
     if problems:
-        raise Invalid("COLUMN_UNKNOWN", "The asset has no such column.", fields=problems[:20])
+        raise Invalid(
+            "COLUMN_UNKNOWN",
+            f"{asset.domain_name}.{asset.name} has no such column: the errors say which.",
+            fields=problems[:20],
+        )
 
 
-async def checked_filter(
-    actor: Actor, expression: str | None, asset: AssetSummary, tables: TablesApi, query: QueryApi
-) -> str | None:
-    """The canonical text of a row filter over the asset's table.
+def level_of(
+    asset: AssetSummary, columns: Sequence[str] | None, row_filter: RowFilter | None
+) -> str:
+    """The strictest classification of what is asked for; see `route`.
 
-    Raises:
-        Invalid: ROW_FILTER_INVALID.
+    A condition on a column that the asset does not list is as strict as can be: nobody has said
+    what that column is.
     """
-    if expression is None:
-        return None
-    table = await tables.find(actor, asset.table_id)
-    columns = [FilterColumn(c.name, c.field_id, c.sql_type) for c in table.columns] if table else []
-    return await query.check_row_filter(actor, expression, columns)
+    named = {column.name for column in row_filter.columns} if row_filter else set()
+    asked = None if columns is None else {*columns, *named}
+    return strictest(
+        [
+            asset.classification,
+            *(c.classification for c in asset.columns if asked is None or c.name in asked),
+            *(LEVELS[-1] for _ in named - {column.name for column in asset.columns}),
+        ]
+    )
 
 
-def granted_columns(
-    asset: AssetSummary, requested: Sequence[str] | None, approval: Approval
-) -> tuple[GrantedColumn, ...]:
-    """The columns that an approval grants, with their masks.
+def narrowing_of(
+    product: Product,
+    requested: Sequence[str] | None,
+    approval: Approval,
+    row_filter: RowFilter | None,
+    ends: str | None,
+) -> Narrowing:
+    """What an approver takes away, checked on its own.
 
     Raises:
         Invalid: COLUMN_UNKNOWN, MASK_INVALID, NOTHING_GRANTED.
     """
+    asset = product.asset
     demand_columns(approval.excluded_columns, asset, "excludedColumns")
     demand_columns(list(approval.masks), asset, "masks")
-    for name, mask in approval.masks.items():
-        if (mask.kind == "constant") != (mask.value is not None):
-            raise Invalid(
-                "MASK_INVALID",
-                "A constant mask has a value; other masks have none.",
-                fields=[FieldProblem(f"masks.{name}.value", "does not fit the kind")],
-            )
-    wanted = set(requested) if requested is not None else {c.name for c in asset.columns}
-    wanted -= set(approval.excluded_columns)
+    rules = {name: _rule(name, choice) for name, choice in approval.masks.items()}
+    excluded = frozenset(approval.excluded_columns)
+    wanted = set(_wanted(product, requested)) - excluded
     if not wanted:
-        raise Invalid(
-            "NOTHING_GRANTED", "No column would be left: reject it.", field="excludedColumns"
+        raise nothing_granted()
+    for name, rule in rules.items():
+        problem = (
+            rule.problem(product.columns[name].sql_type)
+            if name in wanted
+            else "is for a column that would not be granted"
         )
-    _demand_masks_of(wanted, asset, approval)
-    rules = {name: MaskRule(mask.kind, mask.value) for name, mask in approval.masks.items()}
-    return tuple(
-        GrantedColumn(column.name, rules.get(column.name))
-        for column in asset.columns
-        if column.name in wanted
+        if problem is not None:
+            raise _misfit(name, problem)
+    return Narrowing(row_filter.text if row_filter else None, rules, excluded, ends)
+
+
+def granted_columns(
+    product: Product, requested: Sequence[str] | None, narrowing: Narrowing
+) -> tuple[GrantedColumn, ...]:
+    """The columns that are granted, with their masks and what they are now.
+
+    Raises:
+        Invalid: NOTHING_GRANTED.
+    """
+    columns = tuple(
+        GrantedColumn(name, narrowing.masks.get(name), product.columns[name].field_id)
+        for name in _wanted(product, requested)
+        if name not in narrowing.excluded_columns
+    )
+    if not columns:
+        raise nothing_granted()
+    return columns
+
+
+def nothing_granted() -> Invalid:
+    """The error for an approval that leaves nothing to read."""
+    return Invalid(
+        "NOTHING_GRANTED", "No column would be left: reject it.", field="excludedColumns"
     )
 
 
-def _demand_masks_of(wanted: set[str], asset: AssetSummary, approval: Approval) -> None:
-    """Demands that each mask is for a granted column, and a constant for one of text."""
-    text = {column.name for column in asset.columns if column.type == "string"}
-    for name, mask in approval.masks.items():
-        if name not in wanted:
-            problem = "is for a column that would not be granted"
-        elif mask.kind == "constant" and name not in text:
-            problem = "a constant takes the place of text only; use null"
-        else:
-            continue
-        raise Invalid(
-            "MASK_INVALID",
-            "A mask does not fit what would be granted.",
-            fields=[FieldProblem(f"masks.{name}", problem)],
-        )
+def _wanted(product: Product, requested: Sequence[str] | None) -> list[str]:
+    """The columns that were asked for and that the table still has, in the asset's order."""
+    asked = None if requested is None else set(requested)
+    return [
+        column.name
+        for column in product.asset.columns
+        if (asked is None or column.name in asked) and column.name in product.columns
+    ]
 
 
-def grant_of(request_id: str, item: dict[str, object]) -> Grant:
+_MEMBERS: Mapping[str, frozenset[str]] = {
+    "constant": frozenset({"value"}),
+    "partial": frozenset({"keep_first", "keep_last", "fill"}),
+    "truncate": frozenset({"unit"}),
+    "round": frozenset({"digits"}),
+}
+
+
+def _rule(name: str, choice: MaskChoice) -> MaskRule:
+    """The mask that was chosen for a column.
+
+    Raises:
+        Invalid: MASK_INVALID, it lacks what its kind needs, or holds what is another's.
+    """
+    members = choice.model_dump(exclude={"kind"}, exclude_none=True)
+    if choice.kind == "constant" and choice.value is None:
+        raise _misfit(f"{name}.value", "a constant mask has a value")
+    for stray in sorted(set(members) - _MEMBERS.get(choice.kind, frozenset())):
+        raise _misfit(f"{name}.{stray}", "does not fit the kind of mask")
+    return MaskRule(choice.kind, **members)
+
+
+def _misfit(place: str, problem: str) -> Invalid:
+    return Invalid(
+        "MASK_INVALID",
+        "A mask does not fit what would be granted.",
+        fields=[FieldProblem(f"masks.{place}", problem)],
+    )
+
+
+def grant_of(item: Mapping[str, Any]) -> Grant:
     """The grant that fulfils an approved subscription, from its row."""
     grant = item["grant"]
-    assert isinstance(grant, dict)  # noqa: S101 - written by this service
+    row_filter = grant["rowFilter"]
     return Grant(
-        grant_id=str(item["grantId"]),
-        principal=f"project:{item['projectId']}",
-        asset_id=str(item["assetId"]),
-        domain_id=str(item["domainId"]),
-        row_filter=grant["rowFilter"],
-        columns=tuple(
-            GrantedColumn(column["name"], MaskRule(**column["mask"]) if column["mask"] else None)
-            for column in grant["columns"]
-        ),
+        grant_id=item["grantId"],
+        principal=subscriber_of(item),
+        target=Target("rows", asset_id=item["assetId"]),
+        permissions=GRANTED,
+        domain_id=item["domainId"],
+        row_filter=RowFilter.from_json(row_filter) if row_filter else None,
+        columns=tuple(GrantedColumn.from_json(column) for column in grant["columns"]),
         excluded_columns=tuple(grant["excludedColumns"]),
-        expires_at=item["expiresAt"],  # type: ignore[arg-type]
-        subscription_id=request_id,
+        expires_at=item["expiresAt"],
+        subscription_id=item["requestId"],
+        granted_by=item["decidedBy"] or "",
+        granted_at=item["decidedAt"] or "",
+        reason=item["decisionReason"] or "",
     )
 
 
-def scope_view(item: dict[str, object]) -> ScopeView | None:
+def subscriber_of(item: Mapping[str, Any]) -> str:
+    """Who reads: `project:…` or `user:…`."""
+    given: str | None = item.get("subscriber")
+    return given or f"project:{item['projectId']}"
+
+
+def scope_view(item: Mapping[str, Any]) -> ScopeView | None:
     """The granted scope of a subscription's row, for HTTP."""
     grant = item["grant"]
-    if not isinstance(grant, dict):
+    if grant is None:
         return None
-    masks = {column["name"]: column["mask"] for column in grant["columns"] if column["mask"]}
+    row_filter = grant["rowFilter"]
+    masks = {column["name"]: column["mask"] for column in grant["columns"] if column.get("mask")}
     return ScopeView.model_validate(
         {
-            "rowFilter": grant["rowFilter"],
+            "rowFilter": RowFilter.from_json(row_filter).text if row_filter else None,
             "masks": masks,
             "excludedColumns": list(grant["excludedColumns"]),
         }

@@ -9,7 +9,13 @@ SUBSCRIPTIONS = Table(
         Index("byAsset", "assetId", "requestId"),
         Index("byProject", "projectId", "requestId"),
         Index("byDomain", "domainId", "requestId"),
+        Index("bySubscriber", "subscriber", "requestId"),
+        Index("byEnd", "status", "expiresAt"),
+        Index("byNotice", "notice", "noticeAt"),
     ),
 )
+
+NOTICE_DUE = "due"
+"""The partition of `byNotice`: subscriptions whose subscriber must still be told of the end."""
 
 TABLES = (SUBSCRIPTIONS,)

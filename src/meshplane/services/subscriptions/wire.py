@@ -1,21 +1,66 @@
 """Puts the subscriptions service together."""
 
+from datetime import timedelta
+
 from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.services.subscriptions.bulk import Bulk
+from meshplane.services.subscriptions.changing import Changing
+from meshplane.services.subscriptions.deciding import Deciding
+from meshplane.services.subscriptions.expiring import Expiring
 from meshplane.services.subscriptions.fulfilment import Fulfilment
 from meshplane.services.subscriptions.notices import Notices
+from meshplane.services.subscriptions.opening import Opening
+from meshplane.services.subscriptions.reading import Reading
+from meshplane.services.subscriptions.renewing import Renewing
+from meshplane.services.subscriptions.requesting import Requesting
+from meshplane.services.subscriptions.revoking import Revoking
+from meshplane.services.subscriptions.route import parse_routes
 from meshplane.services.subscriptions.routes import routes
-from meshplane.services.subscriptions.service import Subscriptions
+from meshplane.services.subscriptions.scope import Checks
+from meshplane.services.subscriptions.tags import TaggedAssets
 
-NEEDS = ("projects", "assets", "tables", "query", "permissions")
+NEEDS = ("domains", "projects", "assets", "tables", "query", "permissions")
 
 
 def build(ground: Ground, needs: Needs) -> Built[None]:
     """The service on that ground."""
-    subscriptions = Subscriptions(
-        needs["projects"], needs["assets"], needs["tables"], needs["query"]
+    assets, permissions = needs["assets"], needs["permissions"]
+    opening = Opening(
+        Checks(needs["tables"], needs["query"]),
+        parse_routes(ground.subscription_routes),
+        timedelta(days=ground.subscription_notice_days),
     )
-    fulfilment = Fulfilment(needs["permissions"], ground.store, ground.clock)
-    notices = Notices(needs["assets"])
+    requesting = Requesting(needs["projects"], assets, opening)
+    deciding = Deciding(needs["domains"], assets, opening)
+    fulfilment = Fulfilment(permissions, ground.store, ground.clock)
+    expiring = Expiring(ground.store, ground.boundary, ground.clock)
+    tagged = TaggedAssets(assets, permissions)
+
+    async def start() -> None:
+        expiring.start()
+
     return Built(
-        routes(subscriptions, notices, fulfilment, ground.boundary), None, fulfilment.consumers
+        routes(
+            requesting=requesting,
+            changing=Changing(assets, opening),
+            renewing=Renewing(assets, opening),
+            reading=Reading(assets),
+            deciding=deciding,
+            revoking=Revoking(),
+            bulk=Bulk(
+                requesting,
+                deciding,
+                domains=needs["domains"],
+                assets=assets,
+                tagged=tagged,
+                boundary=ground.boundary,
+            ),
+            notices=Notices(assets),
+            fulfilment=fulfilment,
+            boundary=ground.boundary,
+        ),
+        None,
+        fulfilment.consumers,
+        start=start,
+        stop=expiring.stop,
     )

@@ -20,7 +20,12 @@ from meshplane.workflows.queue_names import SUBSCRIPTIONS
 
 DECISIONS = Table("SubscriptionDecisions", "requestId", expires="expires")
 _KEPT_SECONDS = 60 * 86_400
-_DECIDED = frozenset({"SubscriptionApproved", "SubscriptionRejected"})
+_DECIDED = {
+    "SubscriptionApproved": "approved",
+    "SubscriptionRejected": "rejected",
+    "SubscriptionWithdrawn": "withdrawn",
+}
+"""The events that end the wait, and how their fields begin. An approval among several does not."""
 
 
 class Decisions:
@@ -44,7 +49,8 @@ class Decisions:
     def consumers(self) -> tuple[Consumer, ...]:
         """What hears of decisions."""
         source = "management-app.subscriptions"
-        return (Consumer("workflows.decisions", _DECIDED, self.on_decision, source),)
+        decided = frozenset(_DECIDED)
+        return (Consumer("workflows.decisions", decided, self.on_decision, source),)
 
     async def on_wait(self, work: UnitOfWork, message: Message) -> None:
         """A workflow waits for the decision on a request."""
@@ -58,13 +64,12 @@ class Decisions:
         work.put(DECISIONS, item, expected=row.version if row else ABSENT)
 
     async def on_decision(self, work: UnitOfWork, event: StoredEvent) -> None:
-        """A request was decided."""
-        detail = event.detail
-        approved = event.type == "SubscriptionApproved"
+        """A request was decided, or taken back."""
+        detail, word = event.detail, _DECIDED[event.type]
         decision = {
-            "approved": approved,
-            "decidedBy": detail["approvedBy" if approved else "rejectedBy"],
-            "decidedAt": detail["approvedAt" if approved else "rejectedAt"],
+            "approved": word == "approved",
+            "decidedBy": detail[f"{word}By"],
+            "decidedAt": detail[f"{word}At"],
         }
         request_id = detail["requestId"]
         row = await work.get(DECISIONS, request_id)
