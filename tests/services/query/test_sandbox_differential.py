@@ -132,12 +132,13 @@ def engine_of(world: World) -> duckdb.DuckDBPyConnection:
 def plainly(connection: duckdb.DuckDBPyConnection, sql: str) -> Seen:
     """What the plain engine answers, in the sandbox's form."""
     try:
-        answer = results.answer(connection.sql(sql), "json", Limits())
+        parts: list[bytes] = []
+        answer = results.answer(connection.sql(sql), "json", Limits(), parts.append)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         fault = from_engine(error, sql)
         return Seen(fault.code, fault.message, (), [], False)
     columns = tuple((column["name"], column["type"]) for column in answer.columns)
-    return Seen(None, "", columns, json.loads(answer.body), answer.truncated)
+    return Seen(None, "", columns, json.loads(b"".join(parts)), answer.truncated)
 
 
 async def test_random_statements__answer_as_a_masked_copy_in_either_world(

@@ -46,10 +46,12 @@ async def sandbox(anyio_backend: str) -> AsyncIterator[Sandbox]:
     await sandbox.stop()
 
 
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, World]:
+@pytest.fixture(scope="module", params=["compared", "computed"])
+def worlds(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[World, World]:
     first, second = tmp_path_factory.mktemp("a"), tmp_path_factory.mktemp("b")
-    return build_world(first, seed=1), build_world(second, seed=2)
+    return build_world(first, 1, request.param), build_world(second, 2, request.param)
 
 
 @pytest.mark.parametrize(("sql", "category"), attacks("DENY"))

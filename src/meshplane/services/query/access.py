@@ -2,14 +2,21 @@
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from meshplane.boundary.actor import Actor
 from meshplane.kit.errors import Invalid, Missing, Refused
 from meshplane.services.assets.api import AssetsApi, AssetSummary
-from meshplane.services.permissions.api import Grant, PermissionsApi
+from meshplane.services.permissions.api import (
+    AssetAccess,
+    GovernedAsset,
+    GovernedColumn,
+    MaskRule,
+    PermissionsApi,
+    RowScope,
+)
 from meshplane.services.projects.api import ProjectsApi
 from meshplane.services.query.sandbox import Column, Mask, Relation, RelationName, Scope
 from meshplane.services.query.schemas import ReadRelation
@@ -32,6 +39,23 @@ class Opened:
             asset_id=self.asset.asset_id,
             snapshot_id=self.scan.snapshot_id,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far into an asset a caller may see.
+
+    Args:
+        scopes: what grants let through, by the names of columns now; None is everything.
+        names: field ids with the names of columns now, by which columns are found in the version
+            that is read; None if the names of that version are meant.
+    """
+
+    scopes: tuple[Scope, ...] | None
+    names: Mapping[int, str] | None = None
+
+
+WHOLE = Reach(None)
 
 
 @dataclass(slots=True)
@@ -58,8 +82,8 @@ class Access:
         """The relations of those names, in their order, as this caller may read them.
 
         Raises:
-            Refused: ACCESS_REQUIRED, a published asset is not granted; SQL_REFUSED, there is
-                nothing of that name for this caller.
+            Refused: ACCESS_REQUIRED, a published asset is not granted; GRANT_BROKEN, its grants
+                do not fit it any more; SQL_REFUSED, there is nothing of that name for this caller.
             Invalid: SQL_INVALID, a name without its domain stands for several assets.
             Missing: SNAPSHOT_NOT_FOUND, the asset had no rows yet at `as_of`.
         """
@@ -67,15 +91,56 @@ class Access:
         return [await self._open(name, projects) for name in names]
 
     async def _open(self, name: RelationName, projects: Sequence[str]) -> Relation:
-        asset, scopes = await self._readable(name, projects)
+        asset, reach = await self._readable(name, projects)
         for opened in self.opened:
             if opened.asset.asset_id == asset.asset_id:
                 return opened.relation  # named with its domain and without: one and the same
         scan = await self._scan(asset)
-        columns = tuple(Column(c.name, c.field_id, c.sql_type) for c in scan.columns)
-        relation = Relation(asset.domain_name, asset.name, scan.files, columns, tuple(scopes))
-        self.opened.append(Opened(asset, scan, relation))
+        # Held before anything may be refused: whoever asked removes what was made for the scan.
+        self.opened.append(Opened(asset, scan, self._relation(asset, scan, reach)))
+        relation = self.opened[-1].relation
+        if not relation.scopes:
+            raise broken(asset)
         return relation
+
+    def _relation(self, asset: AssetSummary, scan: Scan, reach: Reach) -> Relation:
+        """The version that is read, its columns under their names then, as far as they are seen.
+
+        Policy speaks of columns as they are now. Those of an older version are found by their
+        field ids; one that is no more, or that is another one under its name, is not there.
+        """
+        names = reach.names
+        if names is None:
+            names = {column.field_id: column.name for column in scan.columns}
+        columns = tuple(
+            Column(
+                column.name,
+                column.field_id,
+                column.sql_type,
+                None if names[column.field_id] == column.name else names[column.field_id],
+            )
+            for column in scan.columns
+            if column.field_id in names
+        )
+        present = {column.policy_name for column in columns}
+        if reach.scopes is None:
+            scopes: tuple[Scope, ...] = (Scope(None, dict.fromkeys(present)),)
+        else:
+            scopes = tuple(
+                Scope(scope.row_filter, {n: m for n, m in scope.columns.items() if n in present})
+                for scope in reach.scopes
+                if present & set(scope.columns)
+            )
+        actor = self.actor
+        return Relation(
+            asset.domain_name,
+            asset.name,
+            scan.files,
+            columns,
+            scopes,
+            principal=(actor.on_behalf_of or actor.name) if actor.is_service else actor.name,
+            groups=tuple(sorted(actor.groups)),
+        )
 
     async def _own_projects(self) -> list[str]:
         if self.project_id is not None:
@@ -84,15 +149,22 @@ class Access:
 
     async def _readable(
         self, name: RelationName, projects: Sequence[str]
-    ) -> tuple[AssetSummary, list[Scope]]:
+    ) -> tuple[AssetSummary, Reach]:
         named = await self.assets.named(self.actor, name.name.lower(), name.schema or None)
         # One that is not listed is there for its own project alone.
         found = [asset for asset in named if asset.is_published or asset.project_id in projects]
-        readable = []
+        readable: list[tuple[AssetSummary, Reach]] = []
+        closed: list[tuple[AssetSummary, AssetAccess]] = []
         for asset in found:
-            scopes = await self._scopes(asset, projects)
-            if scopes:
-                readable.append((asset, scopes))
+            if asset.project_id in projects:
+                readable.append((asset, WHOLE))
+                continue
+            governed = await self._governed(asset)
+            access = await self._granted(governed, projects)
+            if access.scopes:
+                readable.append((asset, _reach(governed, access)))
+            elif access.broken:
+                closed.append((asset, access))
         if len(readable) == 1:
             return readable[0]
         if readable:
@@ -101,6 +173,9 @@ class Access:
                 "Several domains have an asset of this name: write it as domain.asset.",
                 field="sql",
             )
+        if closed:
+            asset, access = closed[0]
+            raise broken(asset, [grant.grant_id for grant in access.broken])
         if found:
             raise self._access_required(found[0], projects)
         raise Refused(
@@ -110,15 +185,36 @@ class Access:
             field="sql",
         )
 
-    async def _scopes(self, asset: AssetSummary, projects: Sequence[str]) -> list[Scope]:
-        """What the caller may read of an asset; nothing when the list is empty."""
-        if asset.project_id in projects:
-            return [Scope(None, {column.name: None for column in asset.columns})]
+    async def _granted(self, governed: GovernedAsset, projects: Sequence[str]) -> AssetAccess:
+        """What grants give the caller on an asset."""
         principals = [f"project:{project_id}" for project_id in projects]
         if self.project_id is None:
             principals += self.actor.principals
-        grants = await self.permissions.in_force(self.actor, asset.asset_id, principals)
-        return [_scope(grant) for grant in grants]
+        return await self.permissions.access(self.actor, governed, principals)
+
+    async def _governed(self, asset: AssetSummary) -> GovernedAsset:
+        """The asset as policy knows it: with its columns as they are now."""
+        table = await self.tables.find(self.actor, asset.table_id)
+        classes = {column.name: column.classification for column in asset.columns}
+        columns = tuple(
+            GovernedColumn(
+                column.name,
+                column.field_id,
+                column.sql_type,
+                classes.get(column.name, asset.classification),
+            )
+            for column in (table.columns if table else ())
+        )
+        return GovernedAsset(
+            asset.asset_id,
+            asset.name,
+            asset.domain_id,
+            asset.domain_name,
+            asset.project_id,
+            asset.table_id,
+            asset.classification,
+            columns,
+        )
 
     async def _scan(self, asset: AssetSummary) -> Scan:
         try:
@@ -154,12 +250,40 @@ class Access:
         )
 
 
-def _scope(grant: Grant) -> Scope:
-    columns = {
-        column.name: Mask(column.mask.kind, column.mask.value) if column.mask else None
-        for column in grant.columns
-    }
-    return Scope(grant.row_filter, columns)
+def _reach(governed: GovernedAsset, access: AssetAccess) -> Reach:
+    names = {column.field_id: column.name for column in governed.columns}
+    return Reach(tuple(_scope(scope) for scope in access.scopes), names)
+
+
+def _scope(scope: RowScope) -> Scope:
+    columns = {name: _mask(rule) for name, rule in scope.columns.items()}
+    return Scope(scope.filter.text if scope.filter else None, columns)
+
+
+def _mask(rule: MaskRule | None) -> Mask | None:
+    if rule is None or rule.kind == "none":
+        return None
+    return Mask(
+        rule.kind, rule.value, rule.keep_first, rule.keep_last, rule.fill, rule.unit, rule.digits
+    )
+
+
+def broken(asset: AssetSummary, grant_ids: Sequence[str] = ()) -> Refused:
+    """The refusal for one whose grants on an asset let nothing through as things stand."""
+    name = f"{asset.domain_name}.{asset.name}"
+    return Refused(
+        "GRANT_BROKEN",
+        f"{name} is granted to you, but its schema has changed since, or the lake does not hold "
+        "the grant as it was made, and nothing is shown until that is mended. Ask a steward of the "
+        f"domain {asset.domain_name}; GET /api/v1/permissions/explain says what is wrong.",
+        field="sql",
+        details={
+            "assetId": asset.asset_id,
+            "assetName": asset.name,
+            "domainName": asset.domain_name,
+            "grantIds": list(grant_ids),
+        },
+    )
 
 
 def hash_key(mask_key: bytes) -> bytes:

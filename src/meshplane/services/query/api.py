@@ -1,19 +1,12 @@
 """What the query service offers to others."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from meshplane.boundary.actor import Actor
+from meshplane.services.permissions.api import FilterColumn, RowFilter
 
-
-@dataclass(frozen=True, slots=True)
-class FilterColumn:
-    """A column that a row filter may speak of; `sql_type` is DuckDB's."""
-
-    name: str
-    field_id: int
-    sql_type: str
+__all__ = ["FilterColumn", "QueryApi", "RowFilter"]
 
 
 class QueryApi(Protocol):
@@ -21,8 +14,13 @@ class QueryApi(Protocol):
 
     async def check_row_filter(
         self, actor: Actor, expression: str, columns: Sequence[FilterColumn]
-    ) -> str:
-        """The canonical text of a condition over these columns.
+    ) -> RowFilter:
+        """A condition over these columns in its canonical text, with those that it names.
+
+        Args:
+            actor: who asks.
+            expression: SQL; `current_principal()` and `in_group('name')` in it stay as they are.
+            columns: all of the table.
 
         Raises:
             Invalid: ROW_FILTER_INVALID.

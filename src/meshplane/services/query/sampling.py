@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from meshplane.boundary.call import Call
+from meshplane.kit.errors import Invalid
 from meshplane.policy.model import Resource
 from meshplane.services.assets.api import AssetsApi, AssetSummary, no_such_asset
-from meshplane.services.query.access import Access
+from meshplane.services.query.access import Access, Reach
 from meshplane.services.query.materializing import Materializing, Target
 from meshplane.services.query.sandbox import Mask, RelationName, Scope
 from meshplane.services.query.schemas import NewSample, SampleView
+from meshplane.services.query.view_rows import ViewBook
 
 _SENSITIVE = frozenset({"confidential", "restricted"})
 _SUFFIX = "_dev"
@@ -32,14 +34,14 @@ class SampleAccess(Access):
 
     async def _readable(
         self, name: RelationName, projects: Sequence[str]
-    ) -> tuple[AssetSummary, list[Scope]]:
+    ) -> tuple[AssetSummary, Reach]:
         if self.asset is None:
             raise no_such_asset()
         columns = {
             column.name: Mask("hash") if column.classification in _SENSITIVE else None
             for column in self.asset.columns
         }
-        return self.asset, [Scope(None, columns)]
+        return self.asset, Reach((Scope(None, columns),))
 
 
 class Sampling:
@@ -48,11 +50,13 @@ class Sampling:
     Args:
         materializing: makes tables of results.
         assets: the service below.
+        views: finds views, of which there are no samples.
     """
 
-    def __init__(self, materializing: Materializing, assets: AssetsApi) -> None:
+    def __init__(self, materializing: Materializing, assets: AssetsApi, views: ViewBook) -> None:
         self._materializing = materializing
         self._assets = assets
+        self._views = views
 
     async def sync(self, call: Call, body: NewSample) -> SampleView:
         """Makes or renews the table `{name}_dev` in the project that publishes the asset.
@@ -62,12 +66,19 @@ class Sampling:
 
         Raises:
             Missing: ASSET_NOT_FOUND.
+            Invalid: SAMPLE_OF_VIEW, the asset is a view, which has no rows of its own.
             Conflict: NAME_TAKEN, a table of that name is there and is no sample of this asset.
         """
         asset = await self._assets.find(call.actor, body.asset_id)
         if asset is None or not asset.is_published:
             raise no_such_asset()
         await call.allow(Resource("Asset", asset.asset_id, asset.domain_id, asset.project_id))
+        if await self._views.find(asset.table_id) is not None:
+            raise Invalid(
+                "SAMPLE_OF_VIEW",
+                "The asset is a view: sample the tables that it is made of.",
+                field="assetId",
+            )
         below = self._materializing.below
         access = SampleAccess(
             call.actor,

@@ -6,6 +6,9 @@ from pydantic import Field, StringConstraints
 
 from meshplane.boundary.schemas import ApiModel, Id, SqlName
 
+RelationText = Annotated[str, StringConstraints(min_length=3, max_length=200)]
+SnapshotId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")]
+Snapshots = dict[RelationText, SnapshotId]
 SqlText = Annotated[str, StringConstraints(min_length=1, max_length=64 * 1024)]
 
 
@@ -13,13 +16,17 @@ class NewQuery(ApiModel):
     """A SELECT over data products, named `asset` or `domain.asset`.
 
     `parameters` is a list for `?` and `$1`, an object for `$name`. `asOf` is an RFC 3339 instant:
-    every table is read as it was then. Without `projectId`, all projects of the caller count.
+    every table is read as it was then; or a snapshot's id, when one table is read. `snapshots`
+    names a snapshot for each `domain.asset`. Without `projectId`, all projects of the caller
+    count. `queryId` may be chosen beforehand, once, so as to cancel the query before it answers.
     """
 
     sql: SqlText
     parameters: list[Any] | dict[str, Any] | None = None
     project_id: Id | None = None
     as_of: str | None = Field(default=None, max_length=64)
+    snapshots: Snapshots = Field(default_factory=dict, max_length=20)
+    query_id: Id | None = None
     max_rows: int = Field(default=10_000, ge=1, le=1_000_000)
     timeout_seconds: float = Field(default=30.0, gt=0, le=300)
 
@@ -31,6 +38,18 @@ class NewMaterialization(ApiModel):
     project_id: Id
     table_name: SqlName
     as_of: str | None = Field(default=None, max_length=64)
+    snapshots: Snapshots = Field(default_factory=dict, max_length=20)
+    query_id: Id | None = None
+
+
+class NewExplanation(ApiModel):
+    """A SELECT to plan, with or without EXPLAIN in front; the rest is as in a query."""
+
+    sql: SqlText
+    parameters: list[Any] | dict[str, Any] | None = None
+    project_id: Id | None = None
+    as_of: str | None = Field(default=None, max_length=64)
+    snapshots: Snapshots = Field(default_factory=dict, max_length=20)
 
 
 class ResultColumn(ApiModel):
@@ -48,6 +67,49 @@ class ReadRelation(ApiModel):
     snapshot_id: str | None
 
 
+class QueryCost(ApiModel):
+    """What a query cost.
+
+    `bytesScanned` is the size of the files that were planned for it. It is null unless the caller
+    sees every row and column of every relation that was read, unmasked: it would count what is
+    hidden from him.
+    """
+
+    rows: int
+    result_bytes: int
+    seconds: float
+    bytes_scanned: int | None
+
+
+class PlannedColumn(ApiModel):
+    """A column that the caller sees; `shown` says how: `plain`, or the kinds of its masks."""
+
+    name: str
+    type: str
+    shown: list[str]
+
+
+class PlannedRelation(ApiModel):
+    """A relation of a plan, as the caller sees it.
+
+    `rowsFiltered`: no grant of his lets all of its rows through.
+    """
+
+    name: str
+    asset_id: str
+    snapshot_id: str | None
+    columns: list[PlannedColumn]
+    rows_filtered: bool
+
+
+class PlanView(ApiModel):
+    """How a statement would be run, over tables without rows: `plan` is the engine's text."""
+
+    query_id: str
+    plan: str
+    relations: list[PlannedRelation]
+
+
 class QueryView(ApiModel):
     """An answer. Integers are exact; decimals and times are text; times are in UTC."""
 
@@ -58,6 +120,7 @@ class QueryView(ApiModel):
     truncated: bool
     relations: list[ReadRelation]
     seconds: float
+    cost: QueryCost
 
 
 class MaterializedView(ApiModel):
@@ -70,6 +133,7 @@ class MaterializedView(ApiModel):
     columns: list[ResultColumn]
     rows: int
     snapshot_id: str | None
+    cost: QueryCost
 
 
 class NewSample(ApiModel):

@@ -6,12 +6,22 @@ from collections.abc import Sequence
 from meshplane.boundary.actor import Actor
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.query.access import hash_key
-from meshplane.services.query.api import FilterColumn, QueryApi
+from meshplane.services.query.api import FilterColumn, QueryApi, RowFilter
+from meshplane.services.query.cancelling import Cancelling
+from meshplane.services.query.filter_checks import FilterChecks, filter_routes
+from meshplane.services.query.governing import Governing
+from meshplane.services.query.history import History
+from meshplane.services.query.in_flight import InFlight
 from meshplane.services.query.materializing import Below
+from meshplane.services.query.oversight_routes import oversight_routes
 from meshplane.services.query.routes import routes
 from meshplane.services.query.sampling import Sampling
 from meshplane.services.query.sandbox import Sandbox
 from meshplane.services.query.service import Queries
+from meshplane.services.query.turns import Turns
+from meshplane.services.query.view_routes import view_routes
+from meshplane.services.query.view_rows import ViewBook
+from meshplane.services.query.viewing import Viewing
 
 _START_AFTER_SECONDS = 0.05
 
@@ -21,27 +31,32 @@ NEEDS = ("assets", "tables", "projects", "permissions")
 class _Checker:
     """What other services may ask; see `QueryApi`."""
 
-    def __init__(self, queries: Queries) -> None:
-        self._queries = queries
+    def __init__(self, checks: FilterChecks) -> None:
+        self._checks = checks
 
     async def check_row_filter(
         self,
         actor: Actor,
         expression: str,
         columns: Sequence[FilterColumn],
-    ) -> str:
-        return await self._queries.check_row_filter(expression, columns)
+    ) -> RowFilter:
+        return await self._checks.checked(expression, columns)
 
 
 def build(ground: Ground, needs: Needs) -> Built[QueryApi]:
     """The service on that ground."""
     sandbox = Sandbox(pool_size=ground.query_workers)
+    in_flight, views = InFlight(), ViewBook(ground.store)
+    governing = Governing(sandbox, Turns(), in_flight, hash_key(ground.mask_key))
     queries = Queries(
+        ground.boundary,
         sandbox,
-        Below(**needs),
-        hash_key(ground.mask_key),
-        ground.query_memory_mib,
-        ground.scratch_folder,
+        governing,
+        in_flight,
+        below=Below(**needs),
+        memory_mib=ground.query_memory_mib,
+        scratch=ground.scratch_folder,
+        views=views,
     )
     starting: list[asyncio.Task[None]] = []
 
@@ -59,7 +74,17 @@ def build(ground: Ground, needs: Needs) -> Built[QueryApi]:
         await asyncio.gather(*starting, return_exceptions=True)
         await sandbox.stop()
 
-    sampling = Sampling(queries, needs["assets"])
+    checks = FilterChecks(sandbox, needs["assets"], needs["tables"])
+    sampling = Sampling(queries, needs["assets"], views)
+    oversight = oversight_routes(Cancelling(in_flight), History(), ground.boundary)
     return Built(
-        routes(queries, sampling, ground.boundary), _Checker(queries), start=start, stop=stop
+        [
+            *routes(queries, sampling, ground.boundary),
+            *filter_routes(checks, ground.boundary),
+            *oversight,
+            *view_routes(Viewing(queries, governing, views), ground.boundary),
+        ],
+        _Checker(checks),
+        start=start,
+        stop=stop,
     )

@@ -101,11 +101,24 @@ class TablesApi(Protocol):
         """The table with that id."""
         ...
 
-    async def scan(self, actor: Actor, table_id: str, as_of: datetime | None) -> Scan:
-        """What to read for the current version, or for that of an instant.
+    async def scan(
+        self,
+        actor: Actor,
+        table_id: str,
+        as_of: datetime | None,
+        snapshot_id: str | None = None,
+    ) -> Scan:
+        """What to read for the current version, for that of an instant, or for a snapshot.
+
+        Args:
+            actor: who asks.
+            table_id: the table.
+            as_of: the instant whose version is wanted, if one is.
+            snapshot_id: the snapshot that is wanted, if one is; then `as_of` is None.
 
         Raises:
             Missing: TABLE_NOT_FOUND, SNAPSHOT_NOT_FOUND.
+            Invalid: SNAPSHOT_AMBIGUOUS, both are given.
         """
         ...
 

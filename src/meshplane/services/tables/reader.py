@@ -13,6 +13,8 @@ from meshplane.services.tables.ports import TableFiles
 from meshplane.services.tables.service import Tables
 from meshplane.services.tables.store import TABLES_TABLE
 
+_LONGEST_ID = 19
+
 
 class TablesKeeper:
     """Answers other services."""
@@ -33,12 +35,15 @@ class TablesKeeper:
         actor: Actor,
         table_id: str,
         as_of: datetime | None,
+        snapshot_id: str | None = None,
     ) -> Scan:
         """See `TablesApi.scan`."""
         row = await self._store.begin().get(TABLES_TABLE, table_id)
         if row is None:
             raise Missing("TABLE_NOT_FOUND", "There is no table with this id.", field="tableId")
-        plan = await asyncio.to_thread(self._files.scan, row.item["metadataLocation"], as_of)
+        plan = await asyncio.to_thread(
+            self._files.scan, row.item["metadataLocation"], as_of, _number(snapshot_id)
+        )
         return records.scan(table_id, plan)
 
     async def create_from_query(self, actor: Actor, result: QueryResult) -> TableSummary:
@@ -49,3 +54,12 @@ class TablesKeeper:
             lambda call: self._tables.create_from_query(call, result),
         )
         return records.summary(row.item)
+
+
+def _number(snapshot_id: str | None) -> int | None:
+    """A snapshot's id as Iceberg has it: a whole number of 64 bits."""
+    if snapshot_id is None:
+        return None
+    if not (snapshot_id.isascii() and snapshot_id.isdigit()) or len(snapshot_id) > _LONGEST_ID:
+        raise Missing("SNAPSHOT_NOT_FOUND", "There is no snapshot with this id.")
+    return int(snapshot_id)

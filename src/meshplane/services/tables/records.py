@@ -53,6 +53,7 @@ def view(row: Row) -> TableView:
                 name=column["name"],
                 field_id=column["fieldId"],
                 type=column["type"],
+                sql_type=column["sqlType"],
                 required=column["required"],
                 doc=column["doc"],
             )

@@ -47,11 +47,12 @@ class TableQuery(PageQuery):
 
 
 class ColumnView(ApiModel):
-    """A column."""
+    """A column; `type` is Iceberg's, `sqlType` what queries see."""
 
     name: str
     field_id: int
     type: str
+    sql_type: str
     required: bool
     doc: str | None
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from meshplane.kit.errors import BaseMoved, Conflict, Missing
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import Resource
+from meshplane.services.permissions.api import PermissionsApi
 from meshplane.services.projects.api import ProjectsApi, ProjectSummary, no_such_project
 from meshplane.services.tables import records
 from meshplane.services.tables.api import QueryResult
@@ -31,18 +33,28 @@ from meshplane.services.tables.store import TABLE_NAMES, TABLES_TABLE
 
 _LONGEST_LOCK_MAP = 10_000
 
+_GRANTED_OPERATIONS = frozenset({"appendRows", "deleteRows"})
+"""What may be done to a table by a grant as well as by a role in its project."""
+
 
 class Tables:
     """Creates tables and commits snapshots to them.
 
     Args:
-        projects: the service below.
+        projects, permissions: the services below.
         files: the lake.
         lake_folder: where buckets lie.
     """
 
-    def __init__(self, projects: ProjectsApi, files: TableFiles, lake_folder: Path) -> None:
+    def __init__(
+        self,
+        projects: ProjectsApi,
+        permissions: PermissionsApi,
+        files: TableFiles,
+        lake_folder: Path,
+    ) -> None:
         self._projects = projects
+        self._permissions = permissions
         self._files = files
         self._lake_folder = lake_folder
         # Writers of one table in this process take turns. Across processes the pointer's version
@@ -58,7 +70,8 @@ class Tables:
             Invalid: what `TableFiles.create` refuses.
         """
         project = await self._project(call, body.project_id)
-        await call.allow(_project_resource(project))
+        resource = await self._with_grants(call, _project_resource(project), None)
+        await call.allow(resource)
         await self._demand_free_name(call, project.project_id, body.name)
         item = self._new_item(call, project, body.name)
         item["partitionBy"] = [part.model_dump(by_alias=True) for part in body.partition_by]
@@ -191,8 +204,25 @@ class Tables:
         resource = Resource(
             "Table", table_id, domain_id=row.item["domainId"], project_id=row.item["projectId"]
         )
+        if call.operation in _GRANTED_OPERATIONS:
+            resource = await self._with_grants(call, resource, table_id)
         await call.allow(resource, hide=missing, known_by="getTable")
         return row
+
+    async def _with_grants(self, call: Call, resource: Resource, table_id: str | None) -> Resource:
+        """The resource with what grants permit the caller there, for the policies to read.
+
+        Grants are looked up where his roles alone do not do.
+        """
+        actor = call.actor
+        if actor.is_service or await call.judge.allows(actor, call.operation, resource):
+            return resource
+        projects = await self._projects.of_principals(actor, actor.principals)
+        principals = [*actor.principals, *(f"project:{project_id}" for project_id in projects)]
+        rights = await self._permissions.table_rights(
+            actor, table_id, resource.domain_id or "", principals
+        )
+        return replace(resource, attributes=(("granted", tuple(rights)),))
 
     async def _project(self, call: Call, project_id: str) -> ProjectSummary:
         project = await self._projects.find(call.actor, project_id)

@@ -10,6 +10,7 @@ Invariants:
 """
 
 from meshplane.services.query.sandbox.job import (
+    CheckedFilter,
     Column,
     Limits,
     Mask,
@@ -19,9 +20,10 @@ from meshplane.services.query.sandbox.job import (
     Scope,
     Statement,
 )
-from meshplane.services.query.sandbox.parent import Resolve, Sandbox
+from meshplane.services.query.sandbox.parent import Resolve, Sandbox, Sink
 
 __all__ = [
+    "CheckedFilter",
     "Column",
     "Limits",
     "Mask",
@@ -31,5 +33,6 @@ __all__ = [
     "Resolve",
     "Sandbox",
     "Scope",
+    "Sink",
     "Statement",
 ]

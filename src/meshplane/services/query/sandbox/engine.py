@@ -102,14 +102,23 @@ def parse(connection: Connection, sql: str) -> Parsed | None:
         raise invalid("There is no statement in the text.")
     if len(statements) > 1:
         raise refused("One statement at a time: the text holds several.")
-    if statements[0].type is duckdb.StatementType.MULTI:
+    kind = _kind(statements[0])
+    if kind is duckdb.StatementType.MULTI:
         return None
-    if statements[0].type is not duckdb.StatementType.SELECT:
+    if kind is not duckdb.StatementType.SELECT:
         raise refused(NOT_SELECT)
     tree = serialise(connection, sql)
     if tree["error"] or len(tree["statements"]) != 1:
         raise refused(NOT_SELECT)
     return Parsed(statements[0], tree["statements"][0])
+
+
+def _kind(statement: duckdb.Statement) -> duckdb.StatementType | None:
+    """What kind of statement it is; None for one that the engine's client has no name for."""
+    try:
+        return statement.type
+    except ValueError:
+        return None
 
 
 def literal(text: str) -> str:

@@ -9,13 +9,16 @@ _KINDS: dict[str, type[MeshplaneError]] = {
     "SQL_INVALID": Invalid,
     "SQL_RUNTIME": Invalid,
     "SQL_LIMIT": LimitReached,
+    "GRANT_BROKEN": Refused,
     "ROW_FILTER_INVALID": Invalid,
     "SANDBOX_UNAVAILABLE": Unavailable,
     "SANDBOX_BUSY": Unavailable,
 }
 _FIELDS = {"ROW_FILTER_INVALID": "rowFilter"}
 
-NOT_SELECT = "Only SELECT, and DESCRIBE of one table, may be run here."
+NOT_SELECT = (
+    "Only SELECT, and DESCRIBE of one table, may be run here; POST /query/explain plans a SELECT."
+)
 DEEP = (
     "The statement is nested too deeply, or its chain of operators is too long. "
     "Split it with WITH, or use IN (…) in place of many ORs."
@@ -42,6 +45,20 @@ def fault(code: str, message: str) -> MeshplaneError:
 def refused(message: str) -> MeshplaneError:
     """The statement uses what no statement may use."""
     return fault("SQL_REFUSED", message)
+
+
+def broken(table: str, domain: str) -> MeshplaneError:
+    """Grants on a table let nothing through any more, because the table changed.
+
+    Args:
+        table: as `domain.asset`.
+        domain: whose stewards can mend it.
+    """
+    return fault(
+        "GRANT_BROKEN",
+        f"{table} is granted to you, but its schema has changed since, and the grant does not fit "
+        f"it any more: nothing is shown until a steward of the domain {domain} renews the grant.",
+    )
 
 
 def invalid(message: str) -> MeshplaneError:

@@ -1,17 +1,18 @@
 """Row filters: one expression over a table's own columns, checked on the engine's own tree."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import duckdb
 import orjson
 
 from meshplane.kit.errors import MeshplaneError
-from meshplane.services.query.sandbox import functions
+from meshplane.services.query.sandbox import filter_functions, functions
 from meshplane.services.query.sandbox.engine import Connection, identifier, scalar, serialise
 from meshplane.services.query.sandbox.faults import fault
 from meshplane.services.query.sandbox.gate import Gate, Node, Scope
-from meshplane.services.query.sandbox.job import Column
+from meshplane.services.query.sandbox.job import CheckedFilter, Column
 
 FILTER_BYTES = 8 * 1024
 _BEFORE = 'SELECT 1 FROM "t" WHERE\n'
@@ -26,10 +27,29 @@ _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "INT", "BIGINT", "HUGEI
 
 
 class Checked(NamedTuple):
-    """A filter that passed: text that is safe between parentheses, and its tree."""
+    """A filter that passed: text that is safe between parentheses, its tree, and whose it is.
+
+    `named` are the columns that it names; `asks` says that it asks about the caller, so that its
+    text is nothing for the engine yet.
+    """
 
     text: str
     tree: Node
+    named: tuple[Column, ...]
+    asks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose query a filter is for: `user:…`, and the names of his groups."""
+
+    principal: str = ""
+    groups: frozenset[str] = field(default_factory=frozenset)
+
+
+_ANYBODY = Asker("user:anybody")
+_MOST_CHECKED = 256
+_CHECKED: dict[tuple[str, tuple[Column, ...]], Checked] = {}  # the same in every engine, too
 
 
 def _wrong(message: str) -> MeshplaneError:
@@ -41,8 +61,9 @@ class FilterGate(Gate):
 
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__("")
-        self._columns = {column.name.lower() for column in columns}
+        self._columns = {column.policy_name.lower(): column for column in columns}
         self._variables: list[set[str]] = []
+        self.named: dict[Column, None] = {}
 
     def expression(self, node: Any, scope: Scope) -> None:
         """One expression; a lambda's own parameters are in sight within it."""
@@ -59,12 +80,19 @@ class FilterGate(Gate):
         super()._column(node)
         first = str(node["column_names"][0])
         known = first.lower() in _TIMES or any(first.lower() in it for it in self._variables)
-        if not known and first.lower() not in self._columns:
+        column = self._columns.get(first.lower())
+        if column is not None:
+            self.named[column] = None
+        elif not known:
             raise _wrong(f"A row filter names “{first}”, which is not a column of its table.")
 
     def _call_allowed(self, node: Node) -> None:
         name = str(node["function_name"]).lower()
-        if not functions.may_filter(name):
+        if name in filter_functions.NAMES:
+            problem = filter_functions.problem(node)
+            if problem is not None:
+                raise _wrong(problem)
+        elif not functions.may_filter(name):
             raise self._refused(node, f"The function “{name}”")
 
     def _refused(self, node: Node, what: str) -> MeshplaneError:
@@ -120,16 +148,29 @@ def checked(connection: Connection, expression: str, columns: Sequence[Column]) 
     Raises:
         Invalid: `ROW_FILTER_INVALID`, with what to change.
     """
+    key = (expression, tuple(columns))
+    found = _CHECKED.get(key)
+    if found is None:
+        found = _checked(connection, expression, columns)
+        if len(_CHECKED) >= _MOST_CHECKED:
+            _CHECKED.clear()
+        _CHECKED[key] = found
+    return found
+
+
+def _checked(connection: Connection, expression: str, columns: Sequence[Column]) -> Checked:
     if "\0" in expression or len(expression.encode(errors="surrogatepass")) > FILTER_BYTES:
         raise _wrong(f"A row filter has at most {FILTER_BYTES} bytes and no NUL character.")
     try:
         tree = _where(connection, expression)
-        FilterGate(columns).expression(tree, frozenset())
+        gate = FilterGate(columns)
+        gate.expression(tree, frozenset())
         # On a line of its own a comment at its end cannot take the parenthesis with it.
         text = f"(\n{expression}\n)"
+        found = Checked(text, tree, tuple(gate.named), filter_functions.asks(tree))
         if not _is_condition(tree):
-            _check_boolean(connection, text, columns)
-        return Checked(text, tree)
+            _check_boolean(connection, bindable(connection, found, _ANYBODY), columns)
+        return found
     except duckdb.Error as error:
         raise _misfit() from error
     except MeshplaneError as error:
@@ -138,28 +179,102 @@ def checked(connection: Connection, expression: str, columns: Sequence[Column]) 
         raise _wrong("The row filter is nested too deeply.") from error
 
 
-def canonical(connection: Connection, expression: str, columns: Sequence[Column]) -> str:
+def bindable(connection: Connection, found: Checked, asker: Asker) -> str:
+    """The filter for one caller, as text that the engine understands, in parentheses.
+
+    Raises:
+        Invalid: `ROW_FILTER_INVALID`, it cannot be written for him.
+        duckdb.Error: the same.
+    """
+    if not found.asks:
+        return found.text
+    tree = filter_functions.answered(found.tree, asker.principal, asker.groups)
+    return f"({written(connection, tree)})"
+
+
+def embedded(
+    connection: Connection, found: Checked, columns: Sequence[Column], asker: Asker
+) -> str:
+    """The filter for one caller, as text that fails on no row.
+
+    Raises:
+        Invalid: `ROW_FILTER_INVALID`, it cannot be written for him.
+    """
+    try:
+        text = bindable(connection, found, asker)
+    except duckdb.Error as error:
+        raise _misfit() from error
+    tree = found.tree
+    if found.asks:
+        tree = filter_functions.answered(tree, asker.principal, asker.groups)
+    return text if never_fails(tree, columns) else f"TRY({text})"
+
+
+def binding(
+    connection: Connection,
+    expressions: Sequence[str],
+    columns: Sequence[Column],
+    asker: Asker,
+) -> frozenset[str]:
+    """Those of the stored filters that fit these columns still.
+
+    They are tried all at once, as they nearly always fit, and one by one only if they do not.
+    """
+    texts: dict[str, str] = {}
+    for expression in expressions:
+        try:
+            found = checked(connection, expression, columns)
+            texts[expression] = embedded(connection, found, columns, asker)
+        except (MeshplaneError, duckdb.Error):
+            continue  # it is left out of what is given
+    if _fits(connection, ", ".join(texts.values()) or "true", columns):
+        return frozenset(texts)
+    return frozenset(it for it, text in texts.items() if _fits(connection, text, columns))
+
+
+def _fits(connection: Connection, text: str, columns: Sequence[Column]) -> bool:
+    try:
+        _try_on_nulls(connection, text, columns)
+    except duckdb.Error:
+        return False
+    return True
+
+
+def written(connection: Connection, tree: Node) -> str:
+    """The text of an expression's tree as the engine writes it.
+
+    Raises:
+        Invalid: `ROW_FILTER_INVALID`, the text reads otherwise than the tree.
+        duckdb.Error: the engine cannot write it.
+    """
+    whole = serialise(connection, "SELECT 1")
+    whole["statements"][0]["node"]["select_list"] = [tree]
+    tree_text = orjson.dumps(whole).decode()
+    text = scalar(connection, "SELECT json_deserialize_sql($1::JSON)", tree_text)
+    text = text.removeprefix("SELECT ")
+    if bare(_where(connection, f"({text})")) != bare(tree):
+        raise _wrong("The row filter cannot be written back as it was read; simplify it.")
+    return text
+
+
+def canonical(connection: Connection, expression: str, columns: Sequence[Column]) -> CheckedFilter:
     """Checks a row filter and writes it as the engine writes its tree: no comments, one spelling.
 
     Raises:
         Invalid: `ROW_FILTER_INVALID`, with what to change.
     """
-    tree = checked(connection, expression, columns).tree
-    whole = serialise(connection, "SELECT 1")
-    whole["statements"][0]["node"]["select_list"] = [tree]
+    found = checked(connection, expression, columns)
     try:
-        tree_text = orjson.dumps(whole).decode()
-        text = scalar(connection, "SELECT json_deserialize_sql($1::JSON)", tree_text)
-        text = text.removeprefix("SELECT ")
-        if bare(_where(connection, f"({text})")) != bare(tree):
-            raise _wrong("The row filter cannot be written back as it was read; simplify it.")
-        _check_boolean(connection, f"({text})", columns)
+        text = written(connection, found.tree)
+        tried = bindable(connection, found, _ANYBODY) if found.asks else f"({text})"
+        _check_boolean(connection, tried, columns)
+        _try_on_nulls(connection, embedded(connection, found, columns, _ANYBODY), columns)
     except duckdb.Error as error:
         raise _misfit() from error
     if len(text.encode()) > FILTER_BYTES:
         # It is checked again each time it is used, under the same limit.
         raise _wrong("The row filter is too long once it is written out; simplify it.")
-    return text
+    return CheckedFilter(text, found.named)
 
 
 def _misfit() -> MeshplaneError:
@@ -168,13 +283,35 @@ def _misfit() -> MeshplaneError:
 
 def _check_boolean(connection: Connection, text: str, columns: Sequence[Column]) -> None:
     """Binds the filter over an empty table of these columns."""
-    nulls = ", ".join(
-        f"CAST(NULL AS {column.sql_type}) AS {identifier(column.name)}" for column in columns
-    )
     # The text went through the filter's gate, and the names are quoted.
-    bound = connection.sql(f"SELECT {text} FROM (SELECT {nulls} WHERE false)")  # noqa: S608
+    bound = connection.sql(f"SELECT {text} FROM ({_nothing(columns)})")  # noqa: S608
     if str(bound.types[0]) != "BOOLEAN":
         raise _wrong("A row filter must be a condition: its value is not true or false.")
+
+
+def _try_on_nulls(connection: Connection, text: str, columns: Sequence[Column]) -> None:
+    """Runs filters over one row without values: what fails there is a constant that misfits.
+
+    Args:
+        connection: any engine.
+        text: one that is ready to embed, or several with commas between them.
+        columns: of their table.
+
+    Raises:
+        duckdb.Error: one of them does not fit its columns.
+    """
+    cells = ", ".join(f"CAST(NULL AS {column.sql_type})" for column in columns)
+    names = ", ".join(identifier(column.policy_name) for column in columns)
+    # The text went through the filter's gate, and the names are quoted.
+    row = f"(VALUES ({cells})) AS t({names})"
+    connection.execute(f"SELECT {text} FROM {row}").fetchall()  # noqa: S608
+
+
+def _nothing(columns: Sequence[Column]) -> str:
+    nulls = ", ".join(
+        f"CAST(NULL AS {column.sql_type}) AS {identifier(column.policy_name)}" for column in columns
+    )
+    return f"SELECT {nulls} WHERE false"
 
 
 def _is_condition(tree: Node) -> bool:
@@ -195,7 +332,7 @@ def never_fails(tree: Node, columns: Sequence[Column]) -> bool:
     cast, and what joins them.
     Such a filter needs no TRY around it, and so the engine can skip row groups by it.
     """
-    types = {column.name.lower(): column.sql_type.upper() for column in columns}
+    types = {column.policy_name.lower(): column.sql_type.upper() for column in columns}
 
     def operand(node: Node) -> str | None:
         if node["class"] == "COLUMN_REF" and len(node["column_names"]) == 1:
@@ -213,6 +350,8 @@ def never_fails(tree: Node, columns: Sequence[Column]) -> bool:
 
     def safe(node: Node) -> bool:
         kind = node["class"]
+        if kind == "CONSTANT":
+            return bool(node["literal"]["kind"] == "BOOLEAN")
         if kind == "CONJUNCTION" or node["type"] == "OPERATOR_NOT":
             return all(safe(child) for child in node["children"])
         sides: tuple[Node, ...]

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
@@ -14,6 +15,7 @@ from meshplane.services.query.sandbox.channel import ChannelClosed
 from meshplane.services.query.sandbox.forkserver import Child, ForkServer
 from meshplane.services.query.sandbox.job import (
     PARAMETER_BYTES,
+    CheckedFilter,
     Column,
     Outcome,
     Relation,
@@ -23,6 +25,9 @@ from meshplane.services.query.sandbox.job import (
 from meshplane.services.query.sandbox.text import check_text
 
 Resolve = Callable[[Sequence[RelationName]], Awaitable[Sequence[Relation]]]
+Sink = Callable[[bytes], Awaitable[None]]
+"""Takes the next bytes of an answer's body; the statement waits until it returns."""
+
 _T = TypeVar("_T")
 
 _FILTER_SECONDS = 5.0
@@ -79,7 +84,13 @@ class Sandbox:
         """The process id of the fork server, if there is one; for those who watch it."""
         return self._server.pid if self._server else None
 
-    async def run(self, statement: Statement, resolve: Resolve, mask_key: bytes) -> Outcome:
+    async def run(
+        self,
+        statement: Statement,
+        resolve: Resolve,
+        mask_key: bytes,
+        sink: Sink | None = None,
+    ) -> Outcome:
         """Runs one statement.
 
         Args:
@@ -89,6 +100,8 @@ class Sandbox:
                 caller unchanged, and ends the statement.
             mask_key: the tenant's secret for hash masks, 16 bytes or more. Equal values give equal
                 hashes under one key.
+            sink: takes the body piece by piece, within the time of the statement; then `body` of
+                the outcome is empty. What it got before an error is raised is no answer.
 
         Raises:
             Refused: `SQL_REFUSED`, it uses what no statement may use.
@@ -96,26 +109,54 @@ class Sandbox:
             LimitReached: `SQL_LIMIT`, it used up its time, memory, nesting or size.
             Unavailable: `SANDBOX_UNAVAILABLE`, there is no process to run it in.
         """
+        return await self._answered("run", statement, resolve, mask_key, sink)
+
+    async def explain(self, statement: Statement, resolve: Resolve) -> Outcome:
+        """Plans one SELECT, which may have EXPLAIN in front, and does not run it.
+
+        Args:
+            statement: as for `run`.
+            resolve: as for `run`; of the relations, the names and types of visible columns are
+                used and nothing else.
+
+        Returns:
+            One row with one column: the engine's plan over empty tables, as text.
+
+        Raises:
+            MeshplaneError: as `run`.
+        """
+        return await self._answered("explain", statement, resolve, bytes(_KEY_BYTES), None)
+
+    async def _answered(
+        self,
+        kind: str,
+        statement: Statement,
+        resolve: Resolve,
+        mask_key: bytes,
+        sink: Sink | None,
+    ) -> Outcome:
         if len(mask_key) < _KEY_BYTES:
             raise ValueError(f"a mask key has at least {_KEY_BYTES} bytes")
         _check(statement)
         started = time.monotonic()
-        seconds = statement.limits.timeout_seconds
-
-        async def exchange(child: Child) -> Outcome:
-            return await _answer(child, statement, resolve, mask_key, started)
-
-        return await self._in_child(exchange, seconds, self._turns)
+        talk = _Talk(kind, statement, resolve, mask_key, started, sink)
+        return await self._in_child(talk.hold, statement.limits.timeout_seconds, self._turns)
 
     async def check_row_filter(self, expression: str, columns: Sequence[Column]) -> str:
+        """The text of what `read_row_filter` gives."""
+        return (await self.read_row_filter(expression, columns)).text
+
+    async def read_row_filter(self, expression: str, columns: Sequence[Column]) -> CheckedFilter:
         """Checks a row filter against its table's columns, in a child.
 
         Args:
-            expression: SQL for one condition over the table's own columns.
+            expression: SQL for one condition over the table's own columns; it may ask about the
+                caller by `current_principal()` and `in_group('name')`.
             columns: all columns of the table.
 
         Returns:
-            The expression as the engine writes it, for `Scope.row_filter`.
+            The expression as the engine writes it, for `Scope.row_filter`, and those of the
+            columns that it names.
 
         Raises:
             Invalid: `ROW_FILTER_INVALID`, with what to change.
@@ -127,9 +168,11 @@ class Sandbox:
             "columns": [column.to_json() for column in columns],
         }
 
-        async def exchange(child: Child) -> str:
+        async def exchange(child: Child) -> CheckedFilter:
             await child.channel.send(job)
-            return str(_received(await child.channel.receive(_CONTROL_BYTES))["text"])
+            found = _received(await child.channel.receive(_CONTROL_BYTES))
+            named = tuple(Column.from_json(column) for column in found["columns"])
+            return CheckedFilter(found["text"], named)
 
         try:
             return await self._in_child(exchange, _FILTER_SECONDS, self._filter_turns)
@@ -283,39 +326,61 @@ def _received(frame: Any) -> dict[str, Any]:
     return frame
 
 
-async def _answer(
-    child: Child, statement: Statement, resolve: Resolve, mask_key: bytes, started: float
-) -> Outcome:
-    """The talk with a child about one statement."""
-    channel = child.channel
-    await channel.send({"kind": "run", "statement": statement.to_json()})
-    asked = _received(await channel.receive(_CONTROL_BYTES))
-    names = tuple(RelationName(schema, name) for schema, name in asked["names"])
-    before = time.monotonic()
-    relations = await resolve(names)
-    resolve_seconds = time.monotonic() - before
-    await channel.send(
-        {
-            "relations": [relation.to_json() for relation in relations],
-            "maskKey": mask_key.hex(),
-        }
-    )
-    answer = _received(await channel.receive(_CONTROL_BYTES))
-    size = answer["size"]
-    if size > statement.limits.max_bytes + _CONTROL_BYTES:
-        raise ChannelClosed
-    body = bytearray()
-    while len(body) < size:
-        part = await channel.receive(size)
-        if not isinstance(part, bytes):
-            raise ChannelClosed
-        body += part
-    return Outcome(
-        columns=tuple(answer["columns"]),
-        row_count=answer["rowCount"],
-        truncated=answer["truncated"],
-        body=bytes(body),
-        relations=names,
-        seconds=time.monotonic() - started,
-        resolve_seconds=resolve_seconds,
-    )
+@dataclass(slots=True)
+class _Talk:
+    """What is said with a child about one statement."""
+
+    kind: str
+    statement: Statement
+    resolve: Resolve
+    mask_key: bytes
+    started: float
+    sink: Sink | None
+
+    async def hold(self, child: Child) -> Outcome:
+        """The statement's outcome."""
+        channel = child.channel
+        await channel.send({"kind": self.kind, "statement": self.statement.to_json()})
+        asked = _received(await channel.receive(_CONTROL_BYTES))
+        names = tuple(RelationName(schema, name) for schema, name in asked["names"])
+        before = time.monotonic()
+        relations = await self.resolve(names)
+        resolve_seconds = time.monotonic() - before
+        await channel.send(
+            {
+                "relations": [relation.to_json() for relation in relations],
+                "maskKey": self.mask_key.hex(),
+            }
+        )
+        body = bytearray()
+        answer = await self._answer(child, body)
+        return Outcome(
+            columns=tuple(answer["columns"]),
+            row_count=answer["rowCount"],
+            truncated=answer["truncated"],
+            body=bytes(body),
+            relations=names,
+            seconds=time.monotonic() - self.started,
+            resolve_seconds=resolve_seconds,
+        )
+
+    async def _answer(self, child: Child, body: bytearray) -> dict[str, Any]:
+        """What the child tells at the end; its rows go to the sink, or into `body`."""
+        size = 0
+        while True:
+            try:
+                frame = await child.channel.receive(_CONTROL_BYTES)
+            except ChannelClosed as error:
+                if size and self.sink is not None:
+                    # Its reader has some of the rows already: it cannot be run again.
+                    raise faults.limit(faults.GONE) from error
+                raise
+            if not isinstance(frame, bytes):
+                return _received(frame)
+            size += len(frame)
+            if size > self.statement.limits.max_bytes + _CONTROL_BYTES:
+                raise ChannelClosed
+            if self.sink is None:
+                body += frame
+            else:
+                await self.sink(frame)

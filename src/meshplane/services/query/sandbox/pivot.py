@@ -9,7 +9,7 @@ SELECT with a tree and goes through the gate too.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from meshplane.services.query.sandbox.faults import NOT_SELECT, refused
+from meshplane.services.query.sandbox.faults import NOT_SELECT, invalid, refused
 from meshplane.services.query.sandbox.lexer import Token, tokens
 
 MAX_VALUES = 1000
@@ -18,6 +18,7 @@ _REFUSAL = (
     "PIVOT without IN (…) is answered as a statement of its own only: "
     "PIVOT table ON column USING aggregate."
 )
+_NO_VALUES = "PIVOT finds no value in the rows that you may read, and so no column to make."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,13 @@ class Pivot:
         ]
 
     def statement(self, values: Sequence[Sequence[str]]) -> str:
-        """The PIVOT with the values of each element written out."""
+        """The PIVOT with the values of each element written out.
+
+        Raises:
+            Invalid: there is no value to make a column of.
+        """
+        if not all(values):
+            raise invalid(_NO_VALUES)
         lists = [
             f"({element}) IN ({', '.join(_literal(value) for value in found)})"
             for element, found in zip(self.elements, values, strict=True)

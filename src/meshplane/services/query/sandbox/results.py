@@ -1,7 +1,10 @@
-"""Takes rows from the engine as they come and writes them as JSON or Arrow, within the limits."""
+"""Takes rows from the engine as they come and sends them as JSON or Arrow, within the limits.
+
+No more than a few batches are held here: what is encoded is handed on as soon as it fills a frame.
+"""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +13,16 @@ import orjson
 import pyarrow as pa
 
 from meshplane.services.query.sandbox.cells import encode
+from meshplane.services.query.sandbox.empty_slots import cleared
 from meshplane.services.query.sandbox.engine import identifier
 from meshplane.services.query.sandbox.faults import limit
 from meshplane.services.query.sandbox.job import Limits, Output
 
+Send = Callable[[bytes], None]
+"""Takes the next bytes of the answer's body."""
+
 _BATCH_ROWS = 2048
+_FRAME_BYTES = 1024 * 1024
 # Arrow has no honest form for these: the zone of a time is lost, big numbers lose digits or come as
 # bytes, the member of a union is not named. They are sent as the engine's text of them.
 _SENT_AS_TEXT = frozenset(
@@ -24,12 +32,11 @@ _SENT_AS_TEXT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Rows as they will be sent."""
+    """What is to be told of rows that were sent."""
 
     columns: list[dict[str, str]]
     row_count: int
     truncated: bool
-    body: bytes
 
 
 def _sent_as_text(kind: Any) -> bool:
@@ -40,8 +47,10 @@ def _sent_as_text(kind: Any) -> bool:
     return False
 
 
-def answer(relation: duckdb.DuckDBPyRelation, output: Output, limits: Limits) -> Answer:
-    """Runs a bound statement and encodes what it gives.
+def answer(relation: duckdb.DuckDBPyRelation, output: Output, limits: Limits, send: Send) -> Answer:
+    """Runs a bound statement and sends what it gives.
+
+    What was sent before an error is no answer.
 
     Raises:
         LimitReached: the rows are larger than `limits.max_bytes`.
@@ -57,7 +66,7 @@ def answer(relation: duckdb.DuckDBPyRelation, output: Output, limits: Limits) ->
         ]
         relation = relation.project(", ".join(cells))
     reader = relation.to_arrow_reader(min(_BATCH_ROWS, limits.max_rows + 1))
-    return encode_batches(columns, reader.schema, reader, output, limits)
+    return encode_batches(columns, reader.schema, reader, output, limits, send=send)
 
 
 def encode_batches(
@@ -66,8 +75,10 @@ def encode_batches(
     batches: Any,
     output: Output,
     limits: Limits,
+    *,
+    send: Send,
 ) -> Answer:
-    """Encodes record batches until a limit is met; `truncated` says that rows were left."""
+    """Sends record batches until a limit is met; `truncated` says that rows were left."""
     writer = _JsonRows(columns) if output == "json" else _ArrowStream(schema)
     count, truncated = 0, False
     for batch in _until(batches, limits.max_rows + 1):
@@ -82,7 +93,17 @@ def encode_batches(
                 f"The rows are larger than {limits.max_bytes} bytes. "
                 "Read fewer rows or columns, or aggregate."
             )
-    return Answer(columns, count, truncated, writer.finish())
+        if writer.waiting >= _FRAME_BYTES:
+            _send_in_frames(writer.take(), send)
+    writer.finish(count, truncated)
+    _send_in_frames(writer.take(), send)
+    return Answer(columns, count, truncated)
+
+
+def _send_in_frames(body: bytes, send: Send) -> None:
+    view = memoryview(body)
+    for start in range(0, len(view), _FRAME_BYTES):
+        send(bytes(view[start : start + _FRAME_BYTES]))
 
 
 def _until(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:
@@ -94,38 +115,86 @@ def _until(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:
             return
 
 
-class _JsonRows:
-    """A JSON array of rows, each an array."""
+class _Parts(io.RawIOBase):
+    """What was written and not yet taken; `size` counts all that was ever written."""
 
-    def __init__(self, columns: list[dict[str, str]]) -> None:
-        self._types = [column["type"] for column in columns]
+    def __init__(self) -> None:
         self._parts: list[bytes] = []
-        self.size = 2
+        self.size = 0
+        self.waiting = 0
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        cells = [encode(*pair) for pair in zip(batch.columns, self._types, strict=True)]
-        text = orjson.dumps(list(zip(*cells, strict=True)))[1:-1]
-        self._parts.append(text)
-        self.size += len(text) + 1
+    def writable(self) -> bool:
+        return True
 
-    def finish(self) -> bytes:
-        return b"[" + b",".join(self._parts) + b"]"
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, data: Any) -> int:
+        part = bytes(data)
+        self._parts.append(part)
+        self.size += len(part)
+        self.waiting += len(part)
+        return len(part)
+
+    def take(self) -> bytes:
+        parts, self._parts, self.waiting = self._parts, [], 0
+        return b"".join(parts)
 
 
-class _ArrowStream:
-    """An Arrow IPC stream."""
+class _Rows:
+    """Rows on their way out, in some form."""
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self._sink = io.BytesIO()
-        self._writer = pa.ipc.new_stream(self._sink, schema)
+    def __init__(self) -> None:
+        self._out = _Parts()
 
     @property
     def size(self) -> int:
-        return self._sink.tell()
+        return self._out.size
+
+    @property
+    def waiting(self) -> int:
+        return self._out.waiting
+
+    def take(self) -> bytes:
+        return self._out.take()
+
+
+class _JsonRows(_Rows):
+    """A JSON array of rows, each an array."""
+
+    def __init__(self, columns: list[dict[str, str]]) -> None:
+        super().__init__()
+        self._types = [column["type"] for column in columns]
+        self._before = b"["
 
     def add(self, batch: pa.RecordBatch) -> None:
-        self._writer.write_batch(batch)
+        cells = [encode(*pair) for pair in zip(batch.columns, self._types, strict=True)]
+        self._out.write(self._before + orjson.dumps(list(zip(*cells, strict=True)))[1:-1])
+        self._before = b","
 
-    def finish(self) -> bytes:
+    def finish(self, count: int, truncated: bool) -> None:
+        self._out.write(b"]" if count else b"[]")
+
+
+class _ArrowStream(_Rows):
+    """An Arrow IPC stream.
+
+    It ends with a batch of no rows whose own metadata says how many rows there were and whether
+    some were left off: whoever reads a stream as it comes has no other place to learn it from.
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        super().__init__()
+        self._schema = schema
+        self._writer = pa.ipc.new_stream(pa.PythonFile(self._out, mode="w"), schema)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._writer.write_batch(cleared(batch))
+
+    def finish(self, count: int, truncated: bool) -> None:
+        [empty] = self._schema.empty_table().to_batches() or [
+            pa.RecordBatch.from_pylist([], schema=self._schema)
+        ]
+        told = {"rowCount": str(count), "truncated": str(truncated).lower()}
+        self._writer.write_batch(empty, custom_metadata=told)
         self._writer.close()
-        return self._sink.getvalue()

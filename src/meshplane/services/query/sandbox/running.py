@@ -2,13 +2,14 @@
 
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from meshplane.services.query.sandbox import channel, faults, results, views
+from meshplane.kit.errors import MeshplaneError
+from meshplane.services.query.sandbox import bodies, channel, explaining, faults, results, views
 from meshplane.services.query.sandbox.describe import described
 from meshplane.services.query.sandbox.engine import (
     Connection,
@@ -24,8 +25,15 @@ from meshplane.services.query.sandbox.job import Limits, Relation, RelationName,
 from meshplane.services.query.sandbox.pivot import MAX_VALUES, Pivot, pivot
 from meshplane.services.query.sandbox.text import check_text
 
-_FRAME_BYTES = 4 * 1024 * 1024
-_FAILURES = (duckdb.Error, pa.ArrowException, OSError, MemoryError, RecursionError)
+# UnicodeDecodeError: the engine's client could not read a message of the engine.
+_FAILURES = (
+    duckdb.Error,
+    pa.ArrowException,
+    OSError,
+    MemoryError,
+    RecursionError,
+    UnicodeDecodeError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +53,79 @@ class Plan:
 
 
 def run(sock: socket.socket, connection: Connection, statement: Statement) -> None:
-    """Answers one statement over the socket.
+    """Answers one statement over the socket: its rows in frames of bytes, then what they are.
 
     Raises:
-        MeshplaneError: one of the four codes of governed SQL.
+        MeshplaneError: one of the four codes of governed SQL, also when frames were sent already.
     """
     plan = _plan(connection, statement)
+    relations, mask_key = _granted(sock, connection, plan)
+
+    def send(part: bytes) -> None:
+        channel.send_bytes(sock, part)
+
+    if plan.parsed is None:
+        answer = _described(relations[0], statement, send)
+    else:
+        _prepare(connection, statement.limits, plan.names, relations, mask_key)
+        answer = _executed(connection, plan, plan.parsed, statement, send)
+    _tell(sock, answer)
+
+
+def explain(sock: socket.socket, connection: Connection, statement: Statement) -> None:
+    """Answers with the engine's plan of one SELECT over empty tables of what its caller may see.
+
+    Neither a file is opened nor a policy applied: the plan is of the caller's text, and of the
+    names and types of the columns that he sees, and of nothing else.
+
+    Raises:
+        MeshplaneError: SQL_REFUSED, SQL_INVALID, SQL_LIMIT; SQL_RUNTIME for a constant that fails.
+    """
+    statement = replace(statement, sql=explaining.explained_text(statement.sql))
+    plan = _plan(connection, statement)
+    if plan.parsed is None or plan.pivot is not None:
+        raise faults.refused(explaining.NOT_PLANNED)
+    relations, _ = _granted(sock, connection, plan)
+    path = _search_path(plan.names, relations)
+    try:
+        lock(connection, statement.limits, [])
+        explaining.create_tables(connection, relations)
+        _look_in(connection, path)
+    except duckdb.Error as error:
+        raise faults.refused(faults.POLICY) from error
+    parameters: Any = statement.parameters or None
+    try:
+        text = explaining.plan_text(connection, statement.sql, parameters)
+    except _FAILURES as error:
+        raise _told(connection, plan.parsed, parameters, statement.sql, error) from error
+    rows = [*explaining.column_rows(relations), ("", "", "", text)]
+    names = ("schema", "relation", "name", "text")
+    table = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+    columns = [{"name": name, "type": "VARCHAR"} for name in names]
+    answer = results.encode_batches(
+        columns,
+        table.schema,
+        table.to_batches(),
+        "json",
+        statement.limits,
+        send=lambda part: channel.send_bytes(sock, part),
+    )
+    _tell(sock, answer)
+
+
+def _granted(
+    sock: socket.socket, connection: Connection, plan: Plan
+) -> tuple[list[Relation], bytes]:
+    """What the caller may read of the tables that his statement names, and the key of masks."""
     channel.send(sock, {"kind": "relations", "names": [list(name) for name in plan.names]})
     granted = channel.receive(sock)
     relations = [Relation.from_json(value) for value in granted["relations"]]
     _match_relations(plan.names, relations)
-    if plan.parsed is None:
-        answer = _described(relations[0], statement)
-    else:
-        mask_key = bytes.fromhex(granted["maskKey"])
-        _prepare(connection, statement.limits, plan.names, relations, mask_key)
-        answer = _executed(connection, plan, plan.parsed, statement)
+    relations = [views.standing(connection, relation) for relation in relations]
+    return relations, bytes.fromhex(granted["maskKey"])
+
+
+def _tell(sock: socket.socket, answer: results.Answer) -> None:
     channel.send(
         sock,
         {
@@ -68,11 +133,8 @@ def run(sock: socket.socket, connection: Connection, statement: Statement) -> No
             "columns": answer.columns,
             "rowCount": answer.row_count,
             "truncated": answer.truncated,
-            "size": len(answer.body),
         },
     )
-    for start in range(0, len(answer.body), _FRAME_BYTES):
-        channel.send_bytes(sock, answer.body[start : start + _FRAME_BYTES])
 
 
 def _plan(connection: Connection, statement: Statement) -> Plan:
@@ -152,18 +214,24 @@ def _prepare(
 ) -> None:
     """Locks the engine, and builds in it the views of what the statement names."""
     path = _search_path(names, relations)
-    files = sorted({file for relation in relations for file in relation.files})
+    files = sorted(bodies.files(relations))
     distinct = {(it.schema.lower(), it.name.lower()): it for it in relations}
     try:
         lock(connection, limits, files)
         views.check_files(connection, files)
         for relation in distinct.values():
-            views.create_view(connection, relation, views.hash_key(mask_key, relation.schema))
-        if path:
-            connection.execute(f"SET search_path = {literal(','.join(path))}")
+            whole = bodies.with_body_built(connection, relation, mask_key)
+            views.create_view(connection, whole, views.hash_key(mask_key, relation.schema))
+        _look_in(connection, path)
     except duckdb.Error as error:
         # Whatever the engine has to say here is about files and policies, which are not shown.
         raise faults.refused(faults.FILES) from error
+
+
+def _look_in(connection: Connection, path: Sequence[str]) -> None:
+    """Has names without a schema found in these."""
+    if path:
+        connection.execute(f"SET search_path = {literal(','.join(path))}")
 
 
 def _search_path(names: Sequence[RelationName], relations: Sequence[Relation]) -> list[str]:
@@ -185,7 +253,7 @@ def _search_path(names: Sequence[RelationName], relations: Sequence[Relation]) -
     return [identifier(schema) for schema in path]
 
 
-def _described(relation: Relation, statement: Statement) -> results.Answer:
+def _described(relation: Relation, statement: Statement, send: results.Send) -> results.Answer:
     seen = views.visible_columns(relation)
     table = pa.table(
         {
@@ -195,15 +263,15 @@ def _described(relation: Relation, statement: Statement) -> results.Answer:
     )
     columns = [{"name": name, "type": "VARCHAR"} for name in table.column_names]
     return results.encode_batches(
-        columns, table.schema, table.to_batches(), statement.output, statement.limits
+        columns, table.schema, table.to_batches(), statement.output, statement.limits, send=send
     )
 
 
 def _executed(
-    connection: Connection, plan: Plan, parsed: Parsed, statement: Statement
+    connection: Connection, plan: Plan, parsed: Parsed, statement: Statement, send: results.Send
 ) -> results.Answer:
     if plan.pivot is None:
-        return _answer(connection, parsed, statement, statement.sql)
+        return _answer(connection, parsed, statement, statement.sql, send)
     try:
         values = [_values(connection, probe) for probe in plan.probes]
         parsed, gated = _gated(connection, plan.pivot.statement(values))
@@ -211,7 +279,7 @@ def _executed(
         raise from_engine(error, "") from error
     if not set(gated.relations) <= set(plan.names):
         raise faults.refused("This PIVOT needs IN (…).")
-    return _answer(connection, parsed, statement, "")
+    return _answer(connection, parsed, statement, "", send)
 
 
 def _values(connection: Connection, probe: Parsed) -> list[str]:
@@ -222,20 +290,26 @@ def _values(connection: Connection, probe: Parsed) -> list[str]:
 
 
 def _answer(
-    connection: Connection, parsed: Parsed, statement: Statement, sql: str
+    connection: Connection, parsed: Parsed, statement: Statement, sql: str, send: results.Send
 ) -> results.Answer:
     """Runs what passed the gate; `sql` is its text if the caller wrote it, for places in it."""
     parameters: Any = statement.parameters or None
     try:
         relation = connection.sql(parsed.statement, params=parameters)
-        return results.answer(relation, statement.output, statement.limits)
+        return results.answer(relation, statement.output, statement.limits, send)
     except _FAILURES as error:
-        if not is_binding(error):
-            raise from_engine(error, sql) from error
-        bound: BaseException = error
+        raise _told(connection, parsed, parameters, sql, error) from error
+
+
+def _told(
+    connection: Connection, parsed: Parsed, parameters: Any, sql: str, error: BaseException
+) -> MeshplaneError:
+    """What to say of a failure of the engine, with its place in the text where it has one."""
+    if not is_binding(error):
+        return from_engine(error, sql)
     try:
-        # The way above tells of no place in the text; this one fails alike, and does.
+        # The way on which it failed tells of no place in the text; this one fails alike, and does.
         connection.execute(parsed.statement, parameters)
-    except duckdb.Error as error:
-        bound = error if is_binding(error) else bound
-    raise from_engine(bound, sql) from bound
+    except duckdb.Error as again:
+        error = again if is_binding(again) else error
+    return from_engine(error, sql)

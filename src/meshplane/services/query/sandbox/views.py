@@ -8,21 +8,22 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import duckdb
 
 from meshplane.kit.errors import MeshplaneError
+from meshplane.services.query.sandbox.built import built_source
 from meshplane.services.query.sandbox.engine import Connection, identifier, literal
-from meshplane.services.query.sandbox.faults import FILES, POLICY, refused
-from meshplane.services.query.sandbox.filters import checked, never_fails
-from meshplane.services.query.sandbox.job import Column, Mask, Relation, Scope
+from meshplane.services.query.sandbox.faults import FILES, POLICY, broken, refused
+from meshplane.services.query.sandbox.filters import Asker, binding, checked, embedded
+from meshplane.services.query.sandbox.job import Column, Relation, Scope
+from meshplane.services.query.sandbox.masks import Strength, constant, shown, strength
 
 _GLOB_CHARACTERS = frozenset("*?[]{}\0")
 _KEY_LABEL = b"meshplane column mask 1"
 _KEY_CHARACTERS = 22  # of base 64: 132 bits, and short enough for one block with 33 bytes of value
-_HASH_CHARACTERS = 32
-_RANKS = {"plain": 0, "hash": 1, "constant": 2, "null": 3}
 
 
 class Visible(NamedTuple):
@@ -39,20 +40,41 @@ def hash_key(mask_key: bytes, schema: str) -> str:
     return base64.b64encode(digest).decode()[:_KEY_CHARACTERS]
 
 
+def standing(connection: Connection, relation: Relation) -> Relation:
+    """The relation with those of its scopes whose row filter fits its columns.
+
+    A schema that changed may leave a filter that no longer binds. Its scope is closed then; the
+    others stand.
+
+    Raises:
+        Refused: `GRANT_BROKEN`, none is left.
+    """
+    filters = [scope.row_filter for scope in relation.scopes if scope.row_filter is not None]
+    if not filters:
+        return relation
+    fitting = binding(connection, filters, relation.columns, _asker(relation))
+    kept = tuple(it for it in relation.scopes if it.row_filter is None or it.row_filter in fitting)
+    if not kept:
+        raise broken(f"{relation.schema}.{relation.name}", relation.schema)
+    return relation if len(kept) == len(relation.scopes) else replace(relation, scopes=kept)
+
+
 def visible_columns(relation: Relation) -> list[Visible]:
     """The columns that some scope has, in the table's order, with the type that they show.
 
     Raises:
         Refused: there is no scope, or a scope names a column that the table does not have.
     """
-    names = {column.name for column in relation.columns}
-    if not relation.scopes or any(set(scope.columns) - names for scope in relation.scopes):
+    names = {column.policy_name for column in relation.columns}
+    unique = len(names) == len(relation.columns)
+    if not unique or not relation.scopes:
+        raise refused(POLICY)
+    if any(set(scope.columns) - names for scope in relation.scopes):
         raise refused(POLICY)
     found = []
     for column in relation.columns:
-        masks = [
-            scope.columns[column.name] for scope in relation.scopes if column.name in scope.columns
-        ]
+        name = column.policy_name
+        masks = [scope.columns[name] for scope in relation.scopes if name in scope.columns]
         if masks:
             hashed = any(mask is not None and mask.kind == "hash" for mask in masks)
             found.append(Visible(column, "VARCHAR" if hashed else column.sql_type))
@@ -61,42 +83,38 @@ def visible_columns(relation: Relation) -> list[Visible]:
     return found
 
 
-def create_view(connection: Connection, relation: Relation, key: str) -> None:
+def create_view(connection: Connection, relation: Relation, key: str, database: str = "") -> None:
     """Creates the secure view of a granted table in the locked engine.
 
     Args:
         connection: a locked engine.
         relation: the table, whose scopes say what is seen of it.
         key: what `hash_key` derived.
+        database: of the engine; its own where none is named.
 
     Raises:
         Refused: the policy cannot be applied as it stands; nothing is shown then.
         duckdb.Error: a file cannot be opened.
     """
     _check_constants(connection, relation)
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(relation.schema)}")
-    name = f"{identifier(relation.schema)}.{identifier(relation.name)}"
+    schema = identifier(relation.schema)
+    if database:
+        schema = f"{identifier(database)}.{schema}"
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    name = f"{schema}.{identifier(relation.name)}"
     connection.execute(f"CREATE SECURE VIEW {name} AS {view_sql(connection, relation, key)}")
 
 
 def _check_constants(connection: Connection, relation: Relation) -> None:
     """Sees that each constant is of its column's type, before a statement meets it."""
-    types = {column.name: column.sql_type for column in relation.columns}
+    types = {column.policy_name: column.sql_type for column in relation.columns}
     for scope in relation.scopes:
         for name, mask in scope.columns.items():
             if mask is not None and mask.kind == "constant" and name in types:
                 try:
-                    connection.execute(f"SELECT {_constant(mask, types[name])}").fetchall()
+                    connection.execute(f"SELECT {constant(mask, types[name])}").fetchall()
                 except duckdb.Error as error:
                     raise refused(POLICY) from error
-
-
-def _constant(mask: Mask, sql_type: str) -> str:
-    value = mask.value
-    if value is None:
-        return f"CAST(NULL AS {sql_type})"
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"CAST({literal(text)} AS {sql_type})"
 
 
 def check_files(connection: Connection, files: Sequence[str]) -> None:
@@ -124,7 +142,7 @@ def check_files(connection: Connection, files: Sequence[str]) -> None:
 def view_sql(connection: Connection, relation: Relation, key: str) -> str:
     """The SELECT of the view: rows that some scope lets through, each cell as it may be seen."""
     columns = visible_columns(relation)
-    filters = [_filter(connection, scope, relation.columns) for scope in relation.scopes]
+    filters = [_filter(connection, scope, relation) for scope in relation.scopes]
     if len(filters) == 1:
         cells = ", ".join(_cell(relation, seen, [None], key) for seen in columns)
         rows = (
@@ -145,7 +163,7 @@ def view_sql(connection: Connection, relation: Relation, key: str) -> str:
     return f"SELECT {cells} FROM (SELECT *{tested} {_source(relation)}){anyone}"  # noqa: S608
 
 
-def _filter(connection: Connection, scope: Scope, columns: tuple[Column, ...]) -> str | None:
+def _filter(connection: Connection, scope: Scope, relation: Relation) -> str | None:
     """The scope's filter, ready to embed.
 
     A row on which it fails is a row that it does not pass: a failure would tell of the row.
@@ -153,23 +171,29 @@ def _filter(connection: Connection, scope: Scope, columns: tuple[Column, ...]) -
     if scope.row_filter is None:
         return None
     try:
-        found = checked(connection, scope.row_filter, columns)
+        found = checked(connection, scope.row_filter, relation.columns)
+        return embedded(connection, found, relation.columns, _asker(relation))
     except MeshplaneError as error:
         raise refused(POLICY) from error
-    return found.text if never_fails(found.tree, columns) else f"TRY({found.text})"
+
+
+def _asker(relation: Relation) -> Asker:
+    return Asker(relation.principal, frozenset(relation.groups))
 
 
 def _source(relation: Relation) -> str:
     """FROM the planned files, their columns found by field id, as Iceberg asks."""
+    if relation.body is not None:
+        return built_source(relation, relation.body)
     if not relation.files:
         nulls = ", ".join(
-            f"CAST(NULL AS {column.sql_type}) AS {identifier(column.name)}"
+            f"CAST(NULL AS {column.sql_type}) AS {identifier(column.policy_name)}"
             for column in relation.columns
         )
         return f"FROM (SELECT {nulls} WHERE false)"
     files = ", ".join(literal(path) for path in relation.files)
     schema = ", ".join(
-        f"{int(column.field_id)}: {{name: {literal(column.name)}, "
+        f"{int(column.field_id)}: {{name: {literal(column.policy_name)}, "
         f"type: {literal(column.sql_type)}, default_value: NULL}}"
         for column in relation.columns
     )
@@ -181,40 +205,23 @@ def _cell(relation: Relation, seen: Visible, flags: list[str | None], key: str) 
 
     `flags` names each scope's test in the inner SELECT; None where every row passes.
     """
+    name = seen.column.policy_name
+    inner = replace(seen.column, name=name)
     ways: dict[str, list[str | None]] = {}
-    ranks: dict[str, int] = {}
+    strengths: dict[str, Strength] = {}
     for scope, flag in zip(relation.scopes, flags, strict=True):
-        if seen.column.name not in scope.columns:
+        if name not in scope.columns:
             continue
-        mask = scope.columns[seen.column.name]
-        shown = _treated(seen, mask, key)
-        ways.setdefault(shown, []).append(flag)
-        ranks[shown] = _RANKS["plain" if mask is None else mask.kind]
-    text, otherwise = "", f"CAST(NULL AS {seen.sql_type})"
-    for shown in sorted(ways, key=lambda way: ranks[way]):
-        tests = [flag for flag in ways[shown] if flag]
-        if len(tests) < len(ways[shown]) or len(ways[shown]) == len(relation.scopes):
-            otherwise = shown  # some scope of this treatment passes whatever row is visible
+        mask = scope.columns[name]
+        text = shown(inner, seen.sql_type, mask, key)
+        ways.setdefault(text, []).append(flag)
+        strengths[text] = min(strength(mask), strengths.get(text, strength(mask)))
+    cases, otherwise = "", f"CAST(NULL AS {seen.sql_type})"
+    for text in sorted(ways, key=lambda way: strengths[way]):
+        tests = [flag for flag in ways[text] if flag]
+        if len(tests) < len(ways[text]) or len(ways[text]) == len(relation.scopes):
+            otherwise = text  # some scope of this treatment passes whatever row is visible
             break
-        text += f" WHEN {' OR '.join(tests)} THEN {shown}"
-    value = f"CASE{text} ELSE {otherwise} END" if text else otherwise
+        cases += f" WHEN {' OR '.join(tests)} THEN {text}"
+    value = f"CASE{cases} ELSE {otherwise} END" if cases else otherwise
     return f"{value} AS {identifier(seen.column.name)}"
-
-
-def _treated(seen: Visible, mask: Mask | None, key: str) -> str:
-    name, raw_type = identifier(seen.column.name), seen.column.sql_type
-    as_text = name if raw_type.upper() == "VARCHAR" else f"CAST({name} AS VARCHAR)"
-    if mask is None:
-        return name if seen.sql_type == raw_type else as_text
-    if mask.kind == "null":
-        return f"CAST(NULL AS {seen.sql_type})"
-    if mask.kind == "constant":
-        return f"CAST({_constant(mask, raw_type)} AS {seen.sql_type})"
-    if mask.kind != "hash":
-        raise refused(POLICY)
-    # SHA-256 over a secret prefix of fixed length, cut to half of its output. With the whole output
-    # a prefix construction falls to length extension; with half of the state kept back it does not
-    # (the "chopped" hash of Coron, Dodis, Malinaud and Puniya, CRYPTO 2005), and 128 bits leave no
-    # collisions to meet. HMAC's second pass costs twice as much, and its byte strings keep the
-    # engine from hashing each entry of a dictionary once; substr keeps that, left() does not.
-    return f"substr(sha256({literal(key)} || {as_text}), 1, {_HASH_CHARACTERS})"

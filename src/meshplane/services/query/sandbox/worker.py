@@ -17,7 +17,7 @@ from meshplane.services.query.sandbox.engine import Connection, lock, open_engin
 from meshplane.services.query.sandbox.filters import canonical
 from meshplane.services.query.sandbox.gate import Gate
 from meshplane.services.query.sandbox.job import Column, Limits, Relation, Scope, Statement
-from meshplane.services.query.sandbox.running import run
+from meshplane.services.query.sandbox.running import explain, run
 
 _OPEN_FILES = 1024
 _WALK_FRAMES = 20_000  # the decoder's 1,024 levels, with some frames of the walk for each
@@ -41,7 +41,8 @@ def serve(sock: socket.socket, zygote_pid: int) -> None:
         else:
             statement = Statement.from_json(job["statement"])
             _budget(statement.limits)
-            run(sock, connection, statement)
+            task = explain if job["kind"] == "explain" else run
+            task(sock, connection, statement)
     except MeshplaneError as error:
         channel.send(sock, {"kind": "fault", **faults.to_json(error)})
     except channel.ChannelClosed:
@@ -60,7 +61,7 @@ def _warm(connection: Connection) -> None:
     relation = Relation("w", "t", (), (column,), (Scope("a > 1", {"a": None}),))
     views.create_view(connection, relation, "")
     rows = connection.sql("SELECT a, 'x' FROM w.t ORDER BY a")
-    results.answer(rows, "json", Limits())
+    results.answer(rows, "json", Limits(), lambda part: None)
     connection.execute("DROP SCHEMA w CASCADE")
 
 
@@ -109,5 +110,6 @@ def _end_with_parent(sock: socket.socket) -> None:
 def _check_filter(sock: socket.socket, connection: Connection, job: Mapping[str, Any]) -> None:
     lock(connection, Limits(), [])
     columns = [Column.from_json(column) for column in job["columns"]]
-    text = canonical(connection, job["expression"], columns)
-    channel.send(sock, {"kind": "filter", "text": text})
+    found = canonical(connection, job["expression"], columns)
+    named = [column.to_json() for column in found.columns]
+    channel.send(sock, {"kind": "filter", "text": found.text, "columns": named})
