@@ -126,19 +126,20 @@ class Api:
             if not cursor:
                 return
 
-    def post(self, path: str, body: Any = None, *, key: str | None = None) -> Any:
+    def post(self, path: str, body: Any = None, *, key: str | None = None, **query: Any) -> Any:
         """Posts a JSON document and gives the answer, or None for an empty one.
 
         Args:
-            path: below /api/v1.
+            path: below /api/v1, without a query.
             body: the JSON document.
             key: the Idempotency-Key; with it a repeated request takes effect once.
+            query: parameters; those that are None are left out.
 
         Raises:
             ApiProblem: the server refused.
             Unavailable: nothing answers (`SERVER_UNREACHABLE`).
         """
-        return _answer(self._send("POST", path, json=body, key=key))
+        return _answer(self._send("POST", path, query=query, json=body, key=key))
 
     def post_arrow(self, path: str, stream: bytes, *, key: str | None = None) -> Any:
         """Posts an Arrow IPC stream. Raises as `post` does."""
@@ -148,9 +149,13 @@ class Api:
         """Puts a JSON document. Raises as `post` does."""
         return _answer(self._send("PUT", path, json=body, key=key))
 
-    def delete(self, path: str, *, key: str | None = None) -> Any:
+    def patch(self, path: str, body: Any, *, version: int, key: str | None = None) -> Any:
+        """Changes what is at `path` if it is still of that version. Raises as `post` does."""
+        return _answer(self._send("PATCH", path, json=body, key=key, if_match=f'"{version}"'))
+
+    def delete(self, path: str, *, key: str | None = None, **query: Any) -> Any:
         """Deletes what is at `path`. Raises as `post` does."""
-        return _answer(self._send("DELETE", path, key=key))
+        return _answer(self._send("DELETE", path, query=query, key=key))
 
     def _send(
         self,
@@ -161,8 +166,11 @@ class Api:
         json: Any = None,
         content: bytes | None = None,
         key: str | None = None,
+        if_match: str | None = None,
     ) -> httpx.Response:
         headers = {"Idempotency-Key": key} if key else {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
         if content is not None:
             headers["Content-Type"] = ARROW_STREAM
         repeatable = method == "GET" or key is not None

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import types
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,7 +81,9 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(values_of(arguments[0]), max_size=3).map(tuple)
     if origin in (list, Sequence):
         return st.lists(values_of(arguments[0]), max_size=3)
-    if origin is dict:
+    if origin is frozenset:
+        return st.frozensets(values_of(arguments[0]), max_size=3)
+    if origin in (dict, Mapping):
         return st.dictionaries(values_of(arguments[0]), values_of(arguments[1]), max_size=3)
     hints = get_type_hints(hint)
     return st.builds(hint, **{each.name: values_of(hints[each.name]) for each in _fields(hint)})

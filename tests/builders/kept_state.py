@@ -10,11 +10,13 @@ from pathlib import Path
 from meshplane.events.rules import RESERVED_QUEUES
 
 _LONGEST_WAIT_SECONDS, _PAUSE_SECONDS = 30.0, 0.03
-# The audit trail holds a record of each failure, the relay notes how far it came, by itself.
-_ALWAYS_MOVING = frozenset({"AuditTrail", "ConsumerCursors", "ParkedEvents"})
+# The audit trail holds a record of each failure, and so does the history of who sent a query; the
+# relay notes how far it came, by itself.
+_ALWAYS_MOVING = frozenset({"AuditTrail", "QueryHistory", "ConsumerCursors", "ParkedEvents"})
 # Other queues are worked off by people, who may leave messages where they are.
 _MESH_QUEUES = ", ".join(f"'{queue}'" for queue in sorted(RESERVED_QUEUES))
-# What the mesh does at once: messages that are due, failed deliveries, steps that are ready.
+# What the mesh does at once: messages that are due, failed deliveries, steps that are ready,
+# grants on their way into the lake.
 # SQLite takes a BLOB for its own binary JSON, hence the casts.
 _UNDER_WAY = (
     f"""SELECT count(*) FROM "Messages" WHERE byDue_sk <= :soon AND pk IN ({_MESH_QUEUES})""",
@@ -24,6 +26,9 @@ _UNDER_WAY = (
     """SELECT count(*) FROM "TaskTokens" WHERE bySignal_pk IS NOT NULL""",
     """SELECT count(*) FROM "EventReplays"
        WHERE json_extract(CAST(body AS TEXT), '$.active') IS NOT NULL""",
+    # Every grant is carried into the lake, which is then noted on it.
+    """SELECT count(*) FROM "Grants"
+       WHERE json_extract(CAST(body AS TEXT), '$.lakeState') = 'pending'""",
 )
 _SOON_SECONDS = 2.0
 

@@ -156,20 +156,29 @@ CUSTOMERS = {
 }
 ORDERS = {"oid": "INTEGER", "customer_id": "INTEGER", "amount": "DECIMAL(10,2)"}
 PAYROLL = {"emp": "VARCHAR", "pay": "INTEGER"}
-_SCOPE = Scope(
-    "region = 'EU'",
-    {
-        "id": None,
-        "name": None,
-        "email": Mask("hash"),
-        "ssn": Mask("constant", "***"),
-        "salary": Mask("null"),
-        "region": None,
-        "profile": Mask("hash"),
-        "tags": Mask("null"),
-        "notes": None,
-    },
-)
+SHOWN: dict[str, Mask | None] = {
+    "id": None,
+    "name": None,
+    "email": Mask("hash"),
+    "ssn": Mask("constant", "***"),
+    "salary": Mask("null"),
+    "region": None,
+    "profile": Mask("hash"),
+    "tags": Mask("null"),
+    "notes": None,
+}
+# Ways to say that alice sees the rows of the EU: one by which the engine can leave files unread,
+# one that it must compute for each row, and two grants that make up one.
+SHAPES: dict[str, tuple[Scope, ...]] = {
+    "compared": (Scope("region = 'EU'", SHOWN),),
+    "computed": (
+        Scope("lower(region) IN ('eu', 'uk') AND NOT list_contains(['US', 'APAC'], region)", SHOWN),
+    ),
+    "united": (
+        Scope("region = 'EU' AND id < 500", SHOWN),
+        Scope("starts_with(region, 'E') AND id BETWEEN 200 AND 10000", SHOWN),
+    ),
+}
 
 
 def _customers(secret: random.Random, hidden: int, least: int) -> list[tuple[Any, ...]]:
@@ -214,8 +223,14 @@ class World:
     copied: Grants
 
 
-def build_world(folder: Path, seed: int) -> World:
-    """The world of the attack list. Two seeds agree in what alice may see and in nothing else."""
+def build_world(folder: Path, seed: int, shape: str = "compared") -> World:
+    """The world of the attack list. Two seeds agree in what alice may see and in nothing else.
+
+    Args:
+        folder: where its files go.
+        seed: of what alice may not see.
+        shape: how her grant is written, of `SHAPES`.
+    """
     secret = random.Random(seed)
     hidden = secret.randrange(2_000, 4_000)
     customers = _customers(secret, hidden, least=-(10**6) if seed % 2 else 1000)
@@ -226,7 +241,7 @@ def build_world(folder: Path, seed: int) -> World:
     write(lake / "payroll", PAYROLL, [(f"e{n}", secret.randrange(10**6)) for n in range(99)])
     (folder / "secret.txt").write_text(f"secret {seed}")
     (folder / "customers.csv").write_text(f"id,name\n1,{seed}\n")
-    governed = Relation("main", "customers", files, columns_of(CUSTOMERS), (_SCOPE,))
+    governed = Relation("main", "customers", files, columns_of(CUSTOMERS), SHAPES[shape])
     granted_orders = whole("main", "orders", order_files, ORDERS)
     return World(
         folder,
@@ -241,9 +256,9 @@ def build_world(folder: Path, seed: int) -> World:
 
 
 def masked_copy(folder: Path, relation: Relation) -> Relation:
-    """The table with the rows and cells of its first scope only, written by code of its own."""
+    """The table with what alice may see of it only, written by code of its own."""
+    assert relation.scopes in SHAPES.values()
     scope = relation.scopes[0]
-    assert scope.row_filter == "region = 'EU'"
     table = pa.concat_tables([pq.read_table(path) for path in relation.files])
     rows = [row for row in table.to_pylist() if row["region"] == "EU"]
     types: dict[str, str] = {}

@@ -74,10 +74,12 @@ class SmallMesh:
         harbour, hills: domains. tides, maps: projects in them.
         readings: an asset of `tides`, with `readings_table`; granted to `maps`.
         logbook: a table of `tides` that is not published.
-        subscription: the active one of `maps` to readings.
-        run: a quality run of readings.
+        subscription: the active one of `maps` to readings. grant: what it gave.
+        run: a quality run of readings. query: one of the owner's that has ended.
+        view: one of `tides` over readings, which is not published.
         deployment: one of `tides` to staging. promotion: a request of `tides` from dev to staging.
         share: of readings with another account, which has not accepted.
+        reconciliation: one of the harbour's lake, which has ended.
         execution: one of the contributor, which waits for `approval` by a steward of the harbour.
         dead_letter: a message that nobody could read. replay: one that has ended.
     """
@@ -118,6 +120,21 @@ class SmallMesh:
             f"/subscriptions/{self.subscription}/approve",
             {"reason": "They draw maps.", "rowFilter": "level < 5"},
         )
+        path = f"/subscriptions/{self.subscription}"
+        self.grant = self.ask("steward", "GET", path)["grantId"]
+        self.query = "counting-tides"
+        counting = {"sql": "SELECT count(*) FROM harbour.readings", "queryId": self.query}
+        self.ask("owner", "POST", "/query", counting)
+        high = {
+            "projectId": self.tides,
+            "name": "high",
+            "sql": "SELECT station FROM readings WHERE level > 2",
+            "runsAs": "reader",
+        }
+        self.view = self.ask("owner", "POST", "/query/views", high)["viewId"]
+        mended = {"domainId": self.harbour}
+        begun = self.ask("administrator", "POST", "/lake/reconcile", mended)
+        self.reconciliation = begun["reconciliationId"]
         self._environments()
         self._workflows()
         self._bus()

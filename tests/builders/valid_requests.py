@@ -6,6 +6,8 @@ from tests.builders.kept_state import settle
 from tests.builders.request import Request
 from tests.builders.small_mesh import ARROW, COLUMNS, CONTRACT, SmallMesh, arrow
 from tests.builders.valid_bus_requests import bus_reads, bus_writes
+from tests.builders.valid_lake_requests import lake_reads, lake_writes
+from tests.builders.valid_permission_requests import permission_reads, permission_writes
 from tests.builders.valid_workflow_requests import workflow_reads, workflow_writes
 
 TEMPLATE = '{"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}}'
@@ -173,6 +175,11 @@ def _table_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]
             f"/tables/{mesh.logbook}/snapshots/expire",
             {"olderThanDays": 3000.0, "keepLast": 5},
         ),
+        "createQueryView": lambda: Request(
+            "POST",
+            "/query/views",
+            {"projectId": mesh.tides, "name": f"view_{name}", "sql": QUERY, "runsAs": "owner"},
+        ),
         "materializeQuery": lambda: Request(
             "POST",
             "/query/materialize",
@@ -227,15 +234,19 @@ def _asset_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]
         "syncToDevelopment": lambda: Request(
             "POST", "/query/sync-to-development", {"assetId": mesh.readings, "percent": 50.0}
         ),
+        "checkRowFilter": lambda: Request(
+            "POST", "/query/check-filter", {"assetId": mesh.readings, "expression": "level > 1"}
+        ),
         "startQualityRun": lambda: Request("POST", "/data-quality/run", {"assetId": mesh.readings}),
         "receiveLineageEvent": lambda: Request("POST", "/lineage", LINEAGE_EVENT),
     }
 
 
 def _subscription_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
-    def approved() -> str:
+    def approved(**more: str) -> str:
         request_id = mesh.new_subscription()
-        mesh.ask("steward", "POST", f"/subscriptions/{request_id}/approve", {"reason": tag})
+        body = {"reason": tag, **more}
+        mesh.ask("steward", "POST", f"/subscriptions/{request_id}/approve", body)
         return request_id
 
     return {
@@ -268,6 +279,7 @@ def _subscription_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Re
         "revokeSubscription": lambda: Request(
             "POST", f"/subscriptions/{approved()}/revoke", {"reason": "No more."}
         ),
+        **_more_subscription_writes(mesh, approved),
         "notifySubscribers": lambda: Request(
             "POST", "/subscriptions/notify", {"assetId": mesh.readings, "message": "New rows."}
         ),
@@ -276,6 +288,56 @@ def _subscription_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Re
             "POST",
             "/query",
             {"sql": QUERY, "parameters": [], "maxRows": 10, "timeoutSeconds": 20.0},
+        ),
+        "explainQuery": lambda: Request(
+            "POST", "/query/explain", {"sql": f"EXPLAIN {QUERY}", "parameters": []}
+        ),
+        "cancelQuery": lambda: Request("POST", f"/query/{mesh.query}/cancel", {}),
+    }
+
+
+def _more_subscription_writes(
+    mesh: SmallMesh, approved: Callable[..., str]
+) -> dict[str, Callable[[], Request]]:
+    tags = [{"key": "classification", "values": ["internal"]}]
+
+    def changed() -> Request:
+        request_id = mesh.new_subscription()
+        return Request(
+            "PATCH",
+            f"/subscriptions/{request_id}",
+            {"purpose": "To draw better maps."},
+            headers={"If-Match": '"1"'},
+        )
+
+    return {
+        "changeSubscription": changed,
+        "withdrawSubscription": lambda: Request(
+            "POST", f"/subscriptions/{mesh.new_subscription()}/withdraw", {"reason": "Not needed."}
+        ),
+        "renewSubscription": lambda: Request(
+            "POST",
+            f"/subscriptions/{approved(expiresAt='2990-01-31T00:00:00Z')}/renew",
+            {"purpose": "To go on.", "expiresAt": "2999-01-31T00:00:00Z"},
+        ),
+        "previewApproval": lambda: Request(
+            "POST",
+            f"/subscriptions/{mesh.new_subscription()}/preview",
+            {"reason": "Just to see.", "rowFilter": "level < 5"},
+        ),
+        "requestSubscriptions": lambda: Request(
+            "POST",
+            "/subscriptions/bulk",
+            {"tags": tags, "projectId": mesh.maps, "purpose": "To draw maps."},
+        ),
+        "approveSubscriptions": lambda: Request(
+            "POST",
+            "/subscriptions/bulk/approve",
+            {
+                "domainId": mesh.harbour,
+                "tags": [{"key": "classification", "values": ["restricted"]}],
+                "reason": "All of them.",
+            },
         ),
     }
 
@@ -313,17 +375,17 @@ def reads(mesh: SmallMesh) -> dict[str, Request]:
         "getAssetLineage": f"/lineage/{mesh.readings}",
         "getSubscription": f"/subscriptions/{mesh.subscription}",
         "listSubscriptions": f"/subscriptions?domainId={mesh.harbour}",
-        "listGrants": f"/permissions?assetId={mesh.readings}",
-        "getEffectivePermission": (
-            f"/permissions/effective?assetId={mesh.readings}&principal=project:{mesh.maps}"
-        ),
+        "listRunningQueries": "/query/running",
+        "listQueryHistory": "/query/history",
+        "getQueryHistoryEntry": f"/query/history/{mesh.query}",
+        "getQueryView": f"/query/views/{mesh.view}",
         "listEvents": "/events?limit=5",
         "listAuditRecords": "/audit?limit=5",
         "exportAuditTrail": "/audit/export",
         "verifyAuditTrail": "/audit/verify",
         "getMetrics": "/metrics",
     }
-    lists |= bus_reads(mesh) | workflow_reads(mesh)
+    lists |= bus_reads(mesh) | workflow_reads(mesh) | permission_reads(mesh) | lake_reads(mesh)
     return {operation: Request("GET", path) for operation, path in lists.items()}
 
 
@@ -342,7 +404,9 @@ def writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
         **_share_writes(mesh),
         **_asset_writes(mesh, tag),
         **_subscription_writes(mesh, tag),
+        **permission_writes(mesh, tag),
         **bus_writes(mesh, tag),
+        **lake_writes(mesh, tag),
         **workflow_writes(mesh, tag),
     }
 
@@ -374,11 +438,37 @@ SENDER = {
     "removeDomainMember": "domain-owner",
     "createProject": "domain-owner",
     "requestSubscription": "other",
+    "checkRowFilter": "steward",
     "approveSubscription": "steward",
     "rejectSubscription": "steward",
     "revokeSubscription": "steward",
+    "changeSubscription": "other",
+    "withdrawSubscription": "other",
+    "renewSubscription": "other",
+    "previewApproval": "steward",
+    "requestSubscriptions": "other",
+    "approveSubscriptions": "steward",
+    "grantPermission": "steward",
+    "revokePermission": "steward",
+    "simulatePermissions": "steward",
     "shareAsset": "steward",
     "runAllQualityChecks": "administrator",
+    "checkLakeDrift": "administrator",
+    "reconcileLake": "steward",
+    "putDriftPolicy": "domain-owner",
+    "putLakeGrant": "administrator",
+    "removeLakeGrant": "administrator",
+    "registerLocation": "domain-owner",
+    "removeLocation": "domain-owner",
+    "putLfTag": "administrator",
+    "deleteLfTag": "administrator",
+    "assignLfTags": "steward",
+    "putLfTagMask": "steward",
+    "deleteLfTagMask": "steward",
+    "putLfTagExpression": "administrator",
+    "deleteLfTagExpression": "administrator",
+    "putDataFilter": "steward",
+    "deleteDataFilter": "steward",
     "putEvents": "administrator",
     "putRule": "administrator",
     "deleteRule": "administrator",
@@ -421,6 +511,7 @@ JSON_WRITES = (
     "startQualityRun",
     "runAllQualityChecks",
     "syncToDevelopment",
+    "checkRowFilter",
     "shareAsset",
     "notifySubscribers",
     "receiveLineageEvent",
@@ -428,7 +519,28 @@ JSON_WRITES = (
     "approveSubscription",
     "rejectSubscription",
     "revokeSubscription",
+    "changeSubscription",
+    "withdrawSubscription",
+    "renewSubscription",
+    "previewApproval",
+    "requestSubscriptions",
+    "approveSubscriptions",
+    "grantPermission",
+    "revokePermission",
+    "simulatePermissions",
     "runQuery",
+    "explainQuery",
+    "createQueryView",
+    "reconcileLake",
+    "putDriftPolicy",
+    "putLakeGrant",
+    "removeLakeGrant",
+    "registerLocation",
+    "putLfTag",
+    "assignLfTags",
+    "putLfTagMask",
+    "putLfTagExpression",
+    "putDataFilter",
     "putEvents",
     "testEventPattern",
     "putRule",
@@ -460,6 +572,12 @@ WITHOUT_BODY = (
     "deleteDeadLetter",
     "deleteArchive",
     "redriveExecution",
+    "checkLakeDrift",
+    "removeLocation",
+    "deleteLfTag",
+    "deleteLfTagMask",
+    "deleteLfTagExpression",
+    "deleteDataFilter",
 )
 """Those that take none, or rows."""
 
@@ -479,6 +597,7 @@ SERVICE_WRITES = (
     "completeShare",
     "failShare",
     "cancelReplay",
+    "cancelQuery",
 )
 """What the mesh's own workflows do and no person may; a share is accepted between its
-steps. A replay is over before anybody can cancel it here."""
+steps. A replay and a query are over before anybody can cancel them here."""

@@ -1,9 +1,11 @@
 """What queries of every store must do: order, conditions, pages, expiry."""
 
+import asyncio
 import base64
 import itertools
 import json
 import random
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -474,3 +476,46 @@ async def test_expired_text__is_not_found_and_leaves_nothing_behind(
     found = await store.begin().search(NOTES, "words", 10)
     assert sorted(row.item["id"] for row in found) == ["n1", "n9"]
     assert await store.begin().search(NOTES, "old", 10) == ()
+
+
+def commit_elsewhere(place: Place, *items: dict) -> None:
+    """Commits through another store, on a thread of its own; returns when it is durable."""
+
+    async def commit() -> None:
+        other = place.open()
+        await put_all(other, THINGS, *items)
+        await other.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(commit()))
+    thread.start()
+    thread.join()
+
+
+async def test_together__reads_see_one_instant_whatever_is_committed_meanwhile(
+    place: Place, store: Store
+) -> None:
+    await put_names(store, "a")
+    work = store.begin()
+    with work.together():
+        assert [row.item["name"] for row in (await work.query(THINGS, "g")).rows] == ["a"]
+        commit_elsewhere(place, {"group": "g", "name": "b"}, {"group": "g", "name": "a", "n": 2})
+        with work.together():  # within one another, they are one
+            assert [row.item["name"] for row in (await work.query(THINGS, "g")).rows] == ["a"]
+        row = await work.get(THINGS, "g", "a")
+        assert row is not None
+        assert row.version == 1
+        assert len(await work.get_many(THINGS, [("g", "a"), ("g", "b")])) == 1
+    assert await names(store) == ["a", "b"]
+
+
+async def test_together__that_ends_with_an_error__holds_nobody_back(
+    place: Place, store: Store
+) -> None:
+    await put_names(store, "a")
+    work = store.begin()
+    with pytest.raises(Invalid), work.together():
+        await work.query(THINGS, "g", cursor="nonsense")
+    commit_elsewhere(place, {"group": "g", "name": "b"})
+    assert await names(store) == ["a", "b"]
+    await put_names(store, "c")
+    assert await names(store) == ["a", "b", "c"]

@@ -7,6 +7,7 @@ import pytest
 
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.local.sqlite_schema import FORMAT
+from meshplane.platform.tables import Between, Index, Table
 from tests.builders.stores import SINGLES, SqlitePlace, event
 
 LAYOUT_1 = """
@@ -77,3 +78,27 @@ def test_home_of_a_newer_layout__is_refused(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as caught:
         place.open()
     assert caught.value.code == "HOME_TOO_NEW"
+
+
+async def test_table_that_got_an_index__has_its_older_items_in_it(tmp_path: Path) -> None:
+    before = Table("Things", "group", "name", indexes=(Index("byColour", "colour"),))
+    place = SqlitePlace(tmp_path, [before])
+    store = place.open()
+    work = store.begin()
+    work.put(before, {"group": "a", "name": "x", "colour": "red", "owner": "ada", "rank": 3})
+    work.put(before, {"group": "a", "name": "y", "colour": "red"})
+    await work.commit()
+    await store.close()
+    after = Table(
+        "Things",
+        "group",
+        "name",
+        indexes=(Index("byColour", "colour"), Index("byOwner", "owner", "rank")),
+    )
+    for _ in range(2):  # the second time, there is nothing left to add
+        store = SqlitePlace(tmp_path, [after]).open()
+        found = await store.begin().query(after, "ada", index="byOwner", where=Between(3, 3))
+        assert [(row.item["name"], row.version) for row in found.rows] == [("x", 1)]
+        coloured = await store.begin().query(after, "red", index="byColour")
+        assert [row.item["name"] for row in coloured.rows] == ["x", "y"]
+        await store.close()

@@ -12,10 +12,12 @@ from meshplane.policy.model import MESH, Asker, Membership, Resource
 from tests.builders.server import running_server
 
 # Operations that no route has: services ask each other for them.
-INTERNAL_OPERATIONS = frozenset({"grantPermission", "revokePermission", "createTableFromQuery"})
+INTERNAL_OPERATIONS = frozenset(
+    {"createTableFromQuery", "expireSubscription", "expireGrant", "recordLakeState"}
+)
 
 # What policies are asked beside an operation.
-ASKED_BESIDE = frozenset({"seeUnpublishedAssets"})
+ASKED_BESIDE = frozenset({"seeUnpublishedAssets", "seeAllQueries", "grantToOneself"})
 
 RESOURCES = {
     "Mesh": MESH,
@@ -26,6 +28,7 @@ RESOURCES = {
     "Subscription": Resource(
         "Subscription", "sub-req-1", "dzd-1", "proj-1", (("requestedBy", "somebody@else"),)
     ),
+    "Query": Resource("Query", "qry-1", attributes=(("startedBy", "somebody@else"),)),
     "Execution": Resource("Execution", "asks:x-1", attributes=(("startedBy", "somebody@else"),)),
     "Approval": Resource(
         "Approval",
@@ -121,6 +124,7 @@ getQualityRun Asset              .      yes      yes           yes     .        
 listQualityRuns Asset            .      yes      yes           yes     .        yes       yes     .     .       .     .             .
 runAllQualityChecks Mesh         .      .        .             .       .        .         .       yes   .       .     .             yes
 syncToDevelopment Asset          .      .        yes           yes     .        .         .       .     .       .     .             yes
+checkRowFilter Asset             .      .        .             .       .        yes       yes     .     .       .     .             .
 shareAsset Asset                 .      .        .             .       .        yes       yes     .     .       .     .             yes
 getShare Asset                   .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
 listShares Asset                 .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
@@ -139,14 +143,89 @@ revokeSubscription Subscription  .      .        .             .       .        
 fulfilSubscription Subscription  .      .        .             .       .        .         .       .     .       .     .             yes
 listSubscriptions Domain         .      .        .             .       .        yes       yes     .     .       .     .             .
 listSubscriptions Project        .      yes      yes           yes     .        .         .       .     .       .     .             .
+requestSubscription Mesh         yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+requestSubscriptions Project     .      .        yes           yes     .        .         .       .     .       .     .             .
+requestSubscriptions Mesh        yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+changeSubscription Subscription  .      .        .             .       .        .         .       .     .       .     .             .
+withdrawSubscription Subscription .     .        .             yes     .        .         .       .     .       .     .             .
+renewSubscription Subscription   .      .        yes           yes     .        .         .       .     .       .     .             .
+previewApproval Subscription     .      .        .             .       .        yes       yes     .     .       .     .             .
+approveSubscriptions Domain      .      .        .             .       .        yes       yes     .     .       .     .             .
+expireSubscription Subscription  .      .        .             .       .        .         .       .     .       .     yes           .
+listSubscriptions Mesh           yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
 notifySubscribers Asset          .      .        yes           yes     .        .         .       .     .       .     .             yes
-listGrants Asset                 .      yes      yes           yes     .        yes       yes     .     .       yes   yes           yes
-getEffectivePermission Asset     .      yes      yes           yes     .        yes       yes     .     .       yes   yes           yes
-grantPermission Mesh             .      .        .             .       .        .         .       .     .       .     yes           .
-revokePermission Mesh            .      .        .             .       .        .         .       .     .       .     yes           .
+listGrants Asset                 .      yes      yes           yes     .        yes       yes     yes   yes     yes   yes           yes
+getEffectivePermission Asset     .      yes      yes           yes     .        yes       yes     yes   yes     yes   yes           yes
+getGrant Asset                   .      yes      yes           yes     .        yes       yes     yes   yes     yes   yes           yes
+explainPermission Asset          .      yes      yes           yes     .        yes       yes     yes   yes     yes   yes           yes
+grantPermission Mesh             .      .        .             .       .        .         .       yes   .       .     yes           .
+grantPermission Domain           .      .        .             .       .        yes       yes     yes   .       .     .             .
+grantPermission Asset            .      .        .             .       .        yes       yes     yes   .       .     .             .
+revokePermission Mesh            .      .        .             .       .        .         .       yes   .       .     yes           .
+revokePermission Domain          .      .        .             .       .        yes       yes     yes   .       .     .             .
+revokePermission Asset           .      .        .             .       .        yes       yes     yes   .       .     .             .
+grantToOneself Mesh              .      .        .             .       .        .         .       yes   .       .     .             .
+grantToOneself Domain            .      .        .             .       .        .         .       yes   .       .     .             .
+grantToOneself Asset             .      .        .             .       .        .         .       yes   .       .     .             .
+simulatePermissions Mesh         .      .        .             .       .        .         .       yes   .       .     .             .
+simulatePermissions Domain       .      .        .             .       .        yes       yes     yes   .       .     .             .
+simulatePermissions Asset        .      .        .             .       .        yes       yes     yes   .       .     .             .
+expireGrant Mesh                 .      .        .             .       .        .         .       .     .       .     .             .
+recordLakeState Mesh             .      .        .             .       .        .         .       .     .       .     .             .
+getAccessAt Mesh                 .      .        .             .       .        .         .       yes   yes     .     .             .
+getAccessAt Domain               .      .        .             .       .        yes       yes     yes   yes     .     .             .
+getAccessAt Asset                .      .        .             .       .        yes       yes     yes   yes     .     .             .
 runQuery Mesh                    yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
 runQuery Project                 .      yes      yes           yes     .        .         .       .     .       .     .             .
+explainQuery Mesh                yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+explainQuery Project             .      yes      yes           yes     .        .         .       .     .       .     .             .
+listRunningQueries Mesh          yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+seeAllQueries Mesh               .      .        .             .       .        .         .       yes   .       .     .             .
+listQueryHistory Mesh            yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+getQueryHistoryEntry Query       .      .        .             .       .        .         .       .     .       .     .             .
+cancelQuery Query                .      .        .             .       .        .         .       yes   .       .     .             .
+createQueryView Project          .      .        yes           yes     .        .         .       .     .       .     .             .
+getQueryView Table               .      yes      yes           yes     .        .         .       .     .       .     .             .
 materializeQuery Project         .      .        yes           yes     .        .         .       .     .       .     .             .
+getLakeDrift Mesh                .      .        .             .       .        .         .       yes   yes     .     .             .
+getLakeDrift Domain              .      .        .             .       .        yes       yes     yes   yes     .     .             .
+checkLakeDrift Mesh              .      .        .             .       .        .         .       yes   .       .     .             yes
+reconcileLake Mesh               .      .        .             .       .        .         .       yes   .       .     .             .
+reconcileLake Domain             .      .        .             .       .        yes       yes     yes   .       .     .             .
+listReconciliations Mesh         .      .        .             .       .        .         .       yes   yes     .     .             .
+getReconciliation Mesh           .      .        .             .       .        .         .       yes   yes     .     .             .
+getReconciliation Domain         .      .        .             .       .        yes       yes     yes   yes     .     .             .
+putDriftPolicy Domain            .      .        .             .       .        .         yes     yes   .       .     .             .
+getDriftPolicy Domain            .      .        .             .       .        yes       yes     yes   yes     .     .             .
+listLakeGrants Mesh              .      .        .             .       .        .         .       yes   yes     .     .             .
+putLakeGrant Mesh                .      .        .             .       .        .         .       yes   .       .     .             .
+removeLakeGrant Mesh             .      .        .             .       .        .         .       yes   .       .     .             .
+getCompiledGrant Mesh            .      .        .             .       .        .         .       yes   yes     .     .             .
+getCompiledGrant Domain          .      .        .             .       .        yes       yes     yes   yes     .     .             .
+listLocations Domain             .      .        .             .       .        yes       yes     yes   yes     .     .             .
+registerLocation Domain          .      .        .             .       .        .         yes     yes   .       .     .             .
+removeLocation Domain            .      .        .             .       .        .         yes     yes   .       .     .             .
+listLfTags Mesh                  yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+putLfTag Mesh                    .      .        .             .       .        .         .       yes   .       .     .             .
+deleteLfTag Mesh                 .      .        .             .       .        .         .       yes   .       .     .             .
+listLfTagAssignments Domain      yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+listLfTagAssignments Asset       yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+assignLfTags Mesh                .      .        .             .       .        .         .       yes   .       .     .             .
+assignLfTags Domain              .      .        .             .       .        yes       yes     yes   .       .     .             .
+assignLfTags Asset               .      .        .             .       .        yes       yes     yes   .       .     .             .
+listLfTagMasks Mesh              yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+putLfTagMask Mesh                .      .        .             .       .        .         .       yes   .       .     .             .
+putLfTagMask Domain              .      .        .             .       .        yes       yes     yes   .       .     .             .
+deleteLfTagMask Mesh             .      .        .             .       .        .         .       yes   .       .     .             .
+deleteLfTagMask Domain           .      .        .             .       .        yes       yes     yes   .       .     .             .
+listLfTagExpressions Mesh        yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+putLfTagExpression Mesh          .      .        .             .       .        .         .       yes   .       .     .             .
+deleteLfTagExpression Mesh       .      .        .             .       .        .         .       yes   .       .     .             .
+listDataFilters Asset            .      .        .             .       .        yes       yes     yes   yes     .     .             .
+putDataFilter Asset              .      .        .             .       .        yes       yes     yes   .       .     .             .
+putDataFilter Mesh               .      .        .             .       .        .         .       yes   .       .     .             .
+deleteDataFilter Asset           .      .        .             .       .        yes       yes     yes   .       .     .             .
+deleteDataFilter Mesh            .      .        .             .       .        .         .       yes   .       .     .             .
 receiveLineageEvent Mesh         .      .        .             .       .        .         .       yes   .       .     .             .
 listEvents Mesh                  .      .        .             .       .        .         .       yes   yes     .     .             .
 listAuditRecords Mesh            .      .        .             .       .        .         .       yes   yes     .     .             .
@@ -311,6 +390,33 @@ def test_own_request__nobody_decides_it_whatever_roles_he_holds(
     own = Resource("Subscription", "sub-req-1", "dzd-1", "proj-1", (("requestedBy", "ada@here"),))
     assert not allows(asker, "approveSubscription", own)
     assert not allows(asker, "rejectSubscription", own)
+
+
+@given(held=memberships, roles=mesh_roles)
+def test_own_request__only_who_made_it_changes_it_and_only_while_his_project_lets_him(
+    held: frozenset[Membership], roles: frozenset[str]
+) -> None:
+    about = (("requestedBy", "ada@here"),)
+    ada = Asker("User", "ada@here", frozenset(), roles, held)
+    eve = Asker("User", "eve@here", frozenset(), roles, held)
+    asks = any(
+        one.kind == "Project" and one.id == "proj-1" and one.role in {"owner", "contributor"}
+        for one in held
+    )
+    for project, may in (("proj-1", asks), (None, True)):
+        request = Resource("Subscription", "sub-req-1", "dzd-1", project, about)
+        assert allows(ada, "changeSubscription", request) == may
+        assert not allows(eve, "changeSubscription", request)
+        assert not allows(Asker("Service", "ada@here"), "changeSubscription", request)
+
+
+def test_subscriptions__a_persons_own_is_his_and_the_domains() -> None:
+    own = Resource("Subscription", "sub-req-1", "dzd-1", None, (("requestedBy", "ada@here"),))
+    for action in ("getSubscription", "withdrawSubscription", "renewSubscription"):
+        assert allows(ASKERS["nobody"], action, own)
+        assert not allows(Asker("User", "eve@here"), action, own)
+    assert allows(Asker("Service", "permissions"), "previewApproval", own)
+    assert not allows(Asker("Service", "query"), "previewApproval", own)
 
 
 RIGHTS = ("named", "steward", "owner", "any", "none")

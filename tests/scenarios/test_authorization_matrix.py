@@ -20,8 +20,8 @@ pytestmark = pytest.mark.scenario
 # viewer, contributor, owner: of the project `tides`, which publishes. steward, d-owner: of its
 # domain. other: owner of the project `maps` in another domain, which subscribes.
 #   401 who are you?   403 you may not   404 there is no such thing, as far as you may know
-# The execution is the contributor's, and asks the stewards of the harbour. The replay has ended, so
-# that who may cancel it learns that (409).
+# The execution is the contributor's, and asks the stewards of the harbour. The replay and the query
+# have ended, so that who may cancel them learns that (409). The query is the owner's.
 MATRIX = """
 operation               stranger unrelated viewer contributor owner steward d-owner admin auditor other
 createDomain            401      403       403    403         403   403     403     201   403     403
@@ -75,6 +75,7 @@ listQualityRuns         401      403       200    200         200   200     200 
 getQualityRun           401      403       200    200         200   200     200     403   403     403
 runAllQualityChecks     401      403       403    403         403   403     403     200   403     403
 syncToDevelopment       401      403       403    200         200   403     403     403   403     403
+checkRowFilter          401      403       403    403         403   200     200     403   403     403
 notifySubscribers       401      403       403    200         200   403     403     403   403     403
 fulfilSubscription      401      404       404    404         404   403     403     404   404     403
 shareAsset              401      403       403    403         403   201     201     403   403     403
@@ -95,10 +96,57 @@ getSubscription         401      404       404    404         404   200     200 
 approveSubscription     401      404       404    404         404   200     200     404   404     403
 rejectSubscription      401      404       404    404         404   200     200     404   404     403
 revokeSubscription      401      404       404    404         404   200     200     404   404     403
-listGrants              401      403       403    403         403   200     200     403   403     403
-getEffectivePermission  401      403       403    403         403   200     200     403   403     200
+changeSubscription      401      404       404    404         404   403     403     404   404     200
+withdrawSubscription    401      404       404    404         404   403     403     404   404     200
+renewSubscription       401      404       404    404         404   403     403     404   404     201
+previewApproval         401      404       404    404         404   200     200     404   404     403
+requestSubscriptions    401      403       403    403         403   403     403     403   403     200
+approveSubscriptions    401      403       403    403         403   200     200     403   403     403
+listGrants              401      403       403    403         403   200     200     200   200     403
+getEffectivePermission  401      403       403    403         403   200     200     200   200     200
+explainPermission       401      403       403    403         403   200     200     200   200     200
+getGrant                401      404       404    404         404   200     200     200   200     200
+grantPermission         401      403       403    403         403   201     201     201   403     403
+revokePermission        401      404       404    404         404   200     200     200   403     404
+simulatePermissions     401      403       403    403         403   200     200     200   403     403
+getAccessAt             401      403       403    403         403   200     200     200   200     403
 runQuery                401      403       200    200         200   403     403     403   403     200
+explainQuery            401      403       200    200         200   403     403     403   403     200
+listRunningQueries      401      200       200    200         200   200     200     200   200     200
+cancelQuery             401      404       404    404         409   404     404     404   404     404
+listQueryHistory        401      200       200    200         200   200     200     200   200     200
+getQueryHistoryEntry    401      404       404    404         200   404     404     404   404     404
+createQueryView         401      403       403    201         201   403     403     403   403     403
+getQueryView            401      404       200    200         200   404     404     404   404     404
 materializeQuery        401      403       403    201         201   403     403     403   403     403
+getLakeDrift            401      403       403    403         403   200     200     200   200     403
+checkLakeDrift          401      403       403    403         403   403     403     200   403     403
+reconcileLake           401      403       403    403         403   200     200     200   403     403
+listReconciliations     401      403       403    403         403   403     403     200   200     403
+getReconciliation       401      404       404    404         404   200     200     200   200     404
+putDriftPolicy          401      403       403    403         403   403     200     200   403     403
+getDriftPolicy          401      403       403    403         403   200     200     200   200     403
+listLakeGrants          401      403       403    403         403   403     403     200   200     403
+putLakeGrant            401      403       403    403         403   403     403     200   403     403
+removeLakeGrant         401      403       403    403         403   403     403     200   403     403
+getCompiledGrant        401      404       404    404         404   200     200     200   200     404
+listLocations           401      403       403    403         403   200     200     200   200     403
+registerLocation        401      403       403    403         403   403     201     201   403     403
+removeLocation          401      404       404    404         404   403     204     204   403     404
+listLfTags              401      200       200    200         200   200     200     200   200     200
+putLfTag                401      403       403    403         403   403     403     200   403     403
+deleteLfTag             401      403       403    403         403   403     403     204   403     403
+listLfTagAssignments    401      200       200    200         200   200     200     200   200     200
+assignLfTags            401      403       403    403         403   200     200     200   403     403
+listLfTagMasks          401      200       200    200         200   200     200     200   200     200
+putLfTagMask            401      403       403    403         403   200     200     200   403     403
+deleteLfTagMask         401      403       403    403         403   204     204     204   403     403
+listLfTagExpressions    401      200       200    200         200   200     200     200   200     200
+putLfTagExpression      401      403       403    403         403   403     403     200   403     403
+deleteLfTagExpression   401      403       403    403         403   403     403     204   403     403
+listDataFilters         401      403       403    403         403   200     200     200   200     403
+putDataFilter           401      403       403    403         403   200     200     200   403     403
+deleteDataFilter        401      403       403    403         403   204     204     204   403     403
 listEvents              401      403       403    403         403   403     403     200   200     403
 listAuditRecords        401      403       403    403         403   403     403     200   200     403
 exportAuditTrail        401      403       403    403         403   403     403     200   200     403
@@ -166,9 +214,13 @@ WITHOUT_JSON = {
     "removeDomainMember", "removeProjectMember", "appendRows", "listAssetInCatalog", "setupProject",
     "acceptShare", "createResourceShare", "grantShareAccess", "verifyShareAccess", "completeShare",
     "fulfilSubscription", "deleteRule", "enableRule", "disableRule", "deleteDeadLetter",
-    "deleteArchive", "cancelReplay", "redriveExecution",
+    "deleteArchive", "cancelReplay", "redriveExecution", "checkLakeDrift", "deleteLfTag",
+    "deleteLfTagMask", "deleteLfTagExpression", "deleteDataFilter", "removeLocation",
 }  # fmt: skip
 WHOLE_DOCUMENT_IS_FOREIGN = {"receiveLineageEvent"}
+# Whoever decides says which version he has read; he sets none.
+NAMES_A_VERSION = {"approveSubscription", "rejectSubscription", "previewApproval"}
+NAMES_A_GRANT = {"revokePermission"}
 
 
 @pytest.fixture(scope="module")
@@ -339,6 +391,10 @@ def test_hidden_names__an_unknown_and_a_hidden_relation_are_refused_alike(mesh: 
 def test_mass_assignment__is_refused_and_the_field_named(mesh: SmallMesh, field: str) -> None:
     for operation in writes(mesh, "unused"):
         if operation in WITHOUT_JSON | WHOLE_DOCUMENT_IS_FOREIGN:
+            continue
+        if field == "version" and operation in NAMES_A_VERSION:
+            continue
+        if field == "grantId" and operation in NAMES_A_GRANT:
             continue
         request = request_for(mesh, operation, f"{field.lower()}-{operation.lower()}")
         request.json = {**request.json, field: FORBIDDEN_FIELDS[field]}

@@ -482,6 +482,7 @@ LISTS = [
     "listTables",
     "listSnapshots",
     "listAssets",
+    "listQueryHistory",
     "listQualityRuns",
     "listSubscriptions",
     "listGrants",

@@ -44,7 +44,7 @@ pytestmark = [
 PARTS = {
     "people": ("domains", "projects", "blueprints", "permissions"),
     "data": ("tables", "assets", "catalog", "quality", "lineage"),
-    "use": ("query", "subscriptions", "shares", "workflows", "events", "audit"),
+    "use": ("query", "subscriptions", "shares", "lake", "workflows", "events", "audit"),
 }
 PATHS = {service.name: service.name for service in SERVICES} | {
     "approvals": "workflows",

@@ -17,7 +17,7 @@ from meshplane.kit.errors import (
     Unauthenticated,
 )
 from meshplane.kit.ids import IdMaker
-from meshplane.platform.store import Store
+from meshplane.platform.store import Store, UnitOfWork
 
 _MOST_ATTEMPTS = 20
 
@@ -95,6 +95,7 @@ class Boundary:
             try:
                 result = await work(call)
                 self._demand_decision(call)
+                await _keep(call, call.work, None)
                 call.work.record(_audit_record(call, "allowed", None))
                 await call.work.commit()
             except MeshplaneError as error:
@@ -166,6 +167,24 @@ class Boundary:
         """Keeps in the audit trail that an operation was refused before it was opened."""
         await self._record_failure(self.open(operation, actor), error)
 
+    async def record_end(self, call: Call, error: MeshplaneError | None) -> None:
+        """Records how an operation ended whose answer had begun when it was committed.
+
+        Args:
+            call: the operation, with what is to be noted of it.
+            error: why it did not end well; None if it did.
+
+        Raises:
+            Unavailable: STORE_UNAVAILABLE.
+        """
+        if error is not None:
+            await self._record_failure(call, error)
+            return
+        work = self._store.begin()
+        await _keep(call, work, None)
+        work.record(_audit_record(call, "allowed", None))
+        await work.commit()
+
     def _demand_decision(self, call: Call) -> None:
         if not call.decided:
             raise RuntimeError(f"{call.operation} asked for no authorization decision")
@@ -177,8 +196,14 @@ class Boundary:
             return
         outcome = "refused" if call.denied or isinstance(error, Refused) else "failed"
         work = self._store.begin()
+        await _keep(call, work, error.code)
         work.record(_audit_record(call, outcome, error.code))
         await work.commit()
+
+
+async def _keep(call: Call, work: UnitOfWork, code: str | None) -> None:
+    for keeper in call.keepers:
+        await keeper(work, code)
 
 
 def _audit_record(call: Call, outcome: str, code: str | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A call: one operation by one actor in one unit of work."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,6 +12,9 @@ from meshplane.kit.ids import IdMaker
 from meshplane.platform.store import UnitOfWork
 from meshplane.policy.engine import Engine
 from meshplane.policy.model import Asker, Membership, Resource
+
+Keeper = Callable[[UnitOfWork, str | None], Awaitable[None]]
+"""Adds rows to the unit of work that holds an audit record; gets the code of a failure, if any."""
 
 
 class Memberships(Protocol):
@@ -61,6 +65,7 @@ class Call:
         denied: whether the policies said no, openly or not.
         once: names the request if it came with an idempotency key, for effects in other services.
         held: what `hold` entered.
+        keepers: what `keep` was given.
     """
 
     operation: str
@@ -75,6 +80,7 @@ class Call:
     detail: dict[str, Any] = field(default_factory=dict)
     once: str | None = None
     held: AsyncExitStack | None = None
+    keepers: list[Keeper] = field(default_factory=list)
     _now: str | None = None
 
     @property
@@ -89,6 +95,14 @@ class Call:
         if self.held is None:
             self.held = AsyncExitStack()
         await self.held.enter_async_context(lock)
+
+    def keep(self, keeper: Keeper) -> None:
+        """Has `keeper` add to the commit that holds the audit record, whatever comes of this.
+
+        An operation that fails loses what it wrote; its audit record has a commit of its own, and
+        what `keeper` writes is in it.
+        """
+        self.keepers.append(keeper)
 
     async def allow(
         self, resource: Resource, *, hide: Missing | None = None, known_by: str | None = None
@@ -112,9 +126,11 @@ class Call:
         known = known_by is not None and await self.judge.allows(self.actor, known_by, resource)
         if hide is not None and not known:
             raise hide
+        # The same words whatever it is asked of: others would tell what is there.
         raise Refused(
             "FORBIDDEN",
-            f"You may not do {self.operation} here. Ask an owner of it for a role that may.",
+            f"You may not do {self.operation} here. An owner of the domain or project can give you "
+            "a role that may; of the whole mesh, an administrator.",
         )
 
     def note(self, **detail: Any) -> None:

@@ -1,10 +1,10 @@
 """Routes: an operation declared once, with its operationId, and run through the boundary.
 
 An endpoint is an async function whose parameters say what it takes: `call`, path parameters by
-name, `query` (a model), `body` (a model), `upload` (a file on disk), `if_match`, `accept`. The
-arguments are filled in here, so that there is one place where a body becomes a model, an error
-names its field, and an answer is kept under its idempotency key. The OpenAPI document is made from
-the same signatures (`gateway/openapi.py`).
+name, `query` (a model), `body` (a model), `upload` (a file on disk), `if_match`, `accept`,
+`client` (whether somebody still waits). The arguments are filled in here, so that there is one
+place where a body becomes a model, an error names its field, and an answer is kept under its
+idempotency key. The OpenAPI document is made from the same signatures (`gateway/openapi.py`).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import orjson
 from pydantic import BaseModel
@@ -27,7 +27,7 @@ from meshplane.boundary.call import Call
 from meshplane.boundary.etags import etag
 from meshplane.boundary.idempotency import Answer, IdempotencyKey
 from meshplane.boundary.uploads import Upload, read_body, receive
-from meshplane.kit.errors import Invalid
+from meshplane.kit.errors import Invalid, Unavailable
 
 JSON = "application/json"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -38,7 +38,7 @@ IfMatch: TypeAlias = str | None
 Accept: TypeAlias = str | None
 """The Accept header."""
 
-NOT_IN_PATH = frozenset({"call", "query", "body", "upload", "if_match", "accept"})
+NOT_IN_PATH = frozenset({"call", "query", "body", "upload", "if_match", "accept", "client"})
 """Parameters of endpoints that are not parameters of the path."""
 
 
@@ -67,6 +67,31 @@ class Operation:
 
 
 Endpoint = Callable[..., Coroutine[Any, Any, Any]]
+
+T = TypeVar("T")
+
+
+class Client:
+    """Whoever sent a request and waits for its answer.
+
+    Args:
+        request: which has been read whole.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    async def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of work that is worth nothing once nobody waits for it.
+
+        Raises:
+            Unavailable: CANCELLED, the client has hung up; the work was cancelled.
+        """
+        try:
+            result: T = await _while_connected(self._request, work)
+        except ClientDisconnect:
+            raise Unavailable("CANCELLED", "Nobody waits for the answer.") from None
+        return result
 
 
 class OperationRoute(Route):
@@ -141,6 +166,7 @@ class _Runner:
         self._takes_upload = "upload" in names
         self._takes_if_match = "if_match" in names
         self._takes_accept = "accept" in names
+        self._takes_client = "client" in names
         settle = operation.settle
         self._settles_answer = (
             settle is not None and "answer" in inspect.signature(settle).parameters
@@ -201,6 +227,8 @@ class _Runner:
                 arguments["if_match"] = request.headers.get("if-match")
             if self._takes_accept:
                 arguments["accept"] = request.headers.get("accept")
+            if self._takes_client:
+                arguments["client"] = Client(request)
             return await self._endpoint(call, **arguments)
 
         return use

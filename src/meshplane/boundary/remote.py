@@ -40,6 +40,11 @@ class _Method:
         hints = get_type_hints(function)
         names = [name for name in inspect.signature(function).parameters if name != "self"]
         self.arguments = {name: TypeAdapter(hints[name]) for name in names if name != "actor"}
+        self.defaults = {
+            name: parameter.default
+            for name, parameter in inspect.signature(function).parameters.items()
+            if parameter.default is not parameter.empty
+        }
         self.result = TypeAdapter(hints["return"])
 
 
@@ -103,7 +108,7 @@ def _calling(
     names = list(method.arguments)
 
     async def call(_self: object, actor: Actor, *positional: Any, **named: Any) -> Any:
-        given = {**dict(zip(names, positional, strict=False)), **named}
+        given = {**method.defaults, **dict(zip(names, positional, strict=False)), **named}
         body = orjson.dumps(
             {
                 key: method.arguments[key].dump_python(value, mode="json")

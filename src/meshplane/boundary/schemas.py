@@ -11,8 +11,11 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from meshplane.kit.errors import Invalid
 
@@ -116,6 +119,22 @@ PrincipalName = Annotated[
     ),
 ]
 """`user:ada@aviation` or `group:aviation-stewards`."""
+
+
+def in_words(message: str) -> WrapValidator:
+    """Says what a value should be in place of the pattern that it misses.
+
+    Args:
+        message: what to write, with an example.
+    """
+
+    def said(value: object, check: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return check(value)
+        except ValidationError as error:
+            raise PydanticCustomError("form", "{message}", {"message": message}) from error
+
+    return WrapValidator(said)
 
 
 ProjectPrincipal = Annotated[

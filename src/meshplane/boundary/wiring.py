@@ -41,6 +41,8 @@ class Ground:
         query_workers: warm processes that wait for queries.
         query_memory_mib: memory that one query may use.
         way: what runs in the background gives it to requests.
+        subscription_routes: who must approve a request for data, by classification.
+        subscription_notice_days: how long before its end a subscriber is told of it.
     """
 
     boundary: Boundary
@@ -59,6 +61,10 @@ class Ground:
     query_workers: int = 2
     query_memory_mib: int = 1024
     way: RightOfWay = field(default_factory=RightOfWay)
+    subscription_routes: str = (
+        "public:auto internal:steward|owner confidential:steward restricted:steward+owner"
+    )
+    subscription_notice_days: float = 7.0
 
 
 async def _nothing() -> None:

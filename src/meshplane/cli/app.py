@@ -14,10 +14,12 @@ from meshplane.cli import (
     demo,
     domains,
     events,
+    lake,
     lineage,
     permissions,
     projects,
     quality,
+    queries,
     query,
     serve,
     subscriptions,
@@ -47,6 +49,8 @@ app.add_typer(assets.app, name="assets")
 app.add_typer(quality.app, name="quality")
 app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(permissions.app, name="permissions")
+app.add_typer(queries.app, name="queries")
+app.add_typer(lake.app, name="lake")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(events.app, name="events")
 app.add_typer(workflows.app, name="workflows")

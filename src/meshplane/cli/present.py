@@ -28,6 +28,9 @@ _ADVICE = {
     "ACCESS_REQUIRED": "Request it with `meshplane subscriptions request`.",
     "SELF_APPROVAL": "Another steward or owner of the domain has to decide.",
     "STALE": "Read it again, then repeat the change.",
+    "REQUEST_CHANGED": "Read it with `meshplane subscriptions show`; decide with its --version.",
+    "GRANT_OF_SUBSCRIPTION": "Revoke it with `meshplane subscriptions revoke`.",
+    "GRANT_BROKEN": "See what is wrong with `meshplane permissions explain`.",
 }
 
 
@@ -59,7 +62,8 @@ def text_of(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(text_of(entry) for entry in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {text_of(entry)}" for key, entry in value.items())
+        said = ((key, entry) for key, entry in value.items() if entry is not None)
+        return ", ".join(f"{key}: {text_of(entry)}" for key, entry in said)
     return str(value)
 
 

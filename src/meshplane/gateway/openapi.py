@@ -137,9 +137,9 @@ def _documented(route: OperationRoute) -> Any:
 
     hints = get_type_hints(route.declared)
     parameters = []
-    for name in inspect.signature(route.declared).parameters:
+    for name, declared in inspect.signature(route.declared).parameters.items():
         kind: Any = hints[name]
-        if name in {"call", "upload", "accept"}:
+        if name in {"call", "upload", "accept", "client"}:
             continue
         if name == "query":
             kind = Annotated[kind, Query()]
@@ -147,7 +147,11 @@ def _documented(route: OperationRoute) -> Any:
             kind = Annotated[str, Header(alias="If-Match")]
         elif name not in NOT_IN_PATH:
             kind = Annotated[kind, Path(alias=to_camel(name))]
-        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind))
+        parameters.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=declared.default
+            )
+        )
 
     def stand_in() -> None:
         """Has only a signature."""

@@ -6,6 +6,7 @@ locked while a use case thinks.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence, Set
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from meshplane.kit.errors import MeshplaneError
@@ -44,6 +45,13 @@ class UnitOfWork(Protocol):
 
         Raises:
             Invalid: CURSOR_INVALID, the cursor is not one that an earlier page of this gave.
+        """
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """Within it, `get`, `get_many` and `query` see the committed rows of one instant.
+
+        Nothing else may be awaited in it: others read through the same eyes meanwhile.
         """
         ...
 

@@ -40,6 +40,7 @@ SERVICES = (
     Service("lineage", 8010),
     Service("query", 8012),
     Service("subscriptions", 8005),
+    Service("lake", 8006),
     Service("shares", 8007),
     Service("workflows", 8013),
     Service("events", 8014),

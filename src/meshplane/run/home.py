@@ -18,9 +18,9 @@ MASK_KEY_BYTES = 32
 class Home:
     """The parts of a home folder; made when they are first needed.
 
-    `meshplane.db` holds rows, events and the audit trail; `lake/` the tables' files; `keys/` the
-    issuer's key and the key of masks, which only their owner may read; `owners/` a locked file for
-    each process that runs workflows.
+    `meshplane.db` holds rows, events and the audit trail; `lake/` the tables' files and the
+    embedded lake's own grants; `keys/` the issuer's key and the key of masks, which only their
+    owner may read; `owners/` a locked file for each process that runs workflows.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -75,6 +75,8 @@ class Mesh:
             functions=rule_functions(platform),
             query_workers=settings.query_workers,
             query_memory_mib=settings.query_memory_mib,
+            subscription_routes=settings.subscription_routes,
+            subscription_notice_days=settings.subscription_notice_days,
         )
         self._built = _build(own, ground, self._caller, memberships)
         consumers = [consumer for built in self._built.values() for consumer in built.consumers]

@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from meshplane.kit.errors import FieldProblem, Invalid
 from meshplane.run.catalogue import SERVICES
+from meshplane.services.subscriptions.route import DEFAULT_ROUTES, parse_routes
 
 _HOST = re.compile(
     r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
@@ -68,6 +69,15 @@ class Settings(BaseSettings):
     query_workers: int = Field(2, ge=1, le=32, description="Warm processes that wait for queries.")
     query_memory_mib: int = Field(1024, ge=64, description="Memory that one query may use.")
 
+    subscription_routes: str = Field(
+        DEFAULT_ROUTES,
+        description="Who must approve a request for data, by its strictest classification: "
+        "`auto` is nobody, `|` joins the roles of one step, `+` the steps.",
+    )
+    subscription_notice_days: float = Field(
+        7.0, ge=0, le=365, description="Days before its end that a subscriber is told of it."
+    )
+
     @field_validator("only", "outbound_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -83,6 +93,12 @@ class Settings(BaseSettings):
                 raise ValueError(
                     "must be names or addresses alone: hooks.example.org, *.example.org, 127.0.0.1"
                 )
+        return value
+
+    @field_validator("subscription_routes")
+    @classmethod
+    def _are_routes(cls, value: str) -> str:
+        parse_routes(value)
         return value
 
     @field_validator("host")

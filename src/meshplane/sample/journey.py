@@ -17,6 +17,7 @@ from meshplane.sample import (
     journey_access,
     journey_audit,
     journey_change,
+    journey_lake,
     journey_mesh,
     journey_products,
     journey_queries,
@@ -35,7 +36,7 @@ CHAPTERS = (
     "What was granted, and no more",
     "The producer changes the data",
     "A product made of products",
-    "Revoked, and all of it on record",
+    "Drift repaired, access revoked, all of it on record",
 )
 
 
@@ -140,6 +141,7 @@ class Journey:
             journey_queries.STEPS,
             journey_queries.AT_THE_TERMINAL if self._command_line is not None else (),
             journey_change.STEPS,
+            journey_lake.STEPS,
             journey_audit.STEPS,
         )
         return tuple(step for chapter in chapters for step in chapter)

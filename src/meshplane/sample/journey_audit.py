@@ -1,4 +1,4 @@
-"""Chapter 9: the steward revokes, the door is shut, and the audit trail tells the whole story."""
+"""Chapter 9 ends: the steward revokes, the door is shut, and the trail tells the whole story."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -42,6 +42,9 @@ _STORY: tuple[tuple[Person, str, str, str | None], ...] = (
     (FLIGHT_CONTRIBUTOR, "deleteRows", "allowed", None),
     (RESEARCH_ANALYST, "materializeQuery", "allowed", None),
     (RESEARCH_OWNER, "publishAsset", "allowed", None),
+    (ADMIN, "removeLakeGrant", "allowed", None),
+    (RESEARCH_ANALYST, "runQuery", "refused", "GRANT_BROKEN"),
+    (AVIATION_STEWARD, "reconcileLake", "allowed", None),
     (AVIATION_STEWARD, "revokeSubscription", "allowed", None),
     (RESEARCH_ANALYST, "runQuery", "refused", "ACCESS_REQUIRED"),
 )

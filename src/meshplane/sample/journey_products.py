@@ -25,6 +25,8 @@ RULESET = """Rules = [
 _COMPLETENESS_OF_DEP_TIME = 0.97549
 _RULES = 4
 _SENSITIVE = ("flights", "planes")
+_BY_REQUEST = ("airlines", "weather")
+"""What holds nothing sensitive, and is read on a steward's word all the same."""
 
 
 def _create_table(name: str, person: Person, project: str, stage: Stage) -> str:
@@ -74,7 +76,7 @@ def publication(name: str, person: Person, project: str, stage: Stage) -> dict[s
         "tableId": stage.values[f"table:{name}"],
         "name": name,
         "description": described.description,
-        "classification": "internal" if sensitive else "public",
+        "classification": "internal" if sensitive or name in _BY_REQUEST else "public",
         "columnClassifications": sensitive,
         "contract": described.contract,
         "owner": person.principal,

@@ -26,6 +26,8 @@ from meshplane.services.assets.settling import Settling
 from meshplane.services.domains import store as domain_tables
 from meshplane.services.domains.schemas import NewDomain, NewDomainMember
 from meshplane.services.domains.service import Domains, DomainsReader
+from meshplane.services.permissions import store as grant_tables
+from meshplane.services.permissions.keeper import PermissionsKeeper
 from meshplane.services.projects import store as project_tables
 from meshplane.services.projects.schemas import NewProject, NewProjectMember
 from meshplane.services.projects.service import Projects, ProjectsReader
@@ -34,6 +36,7 @@ from meshplane.services.tables.local import LocalTableFiles
 from meshplane.services.tables.reader import TablesKeeper
 from meshplane.services.tables.schemas import NewColumn, NewTable
 from meshplane.services.tables.service import Tables
+from tests.builders.known_schemas import KnownSchemas
 from tests.builders.small_mesh import CONTRACT
 
 ADMIN = Actor("ada@mesh", frozenset({"mesh-admins"}))
@@ -120,7 +123,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     new_id = id_maker(clock)
     lake = tmp_path / "lake"
     lake.mkdir()
-    tables_of = (domain_tables, project_tables, table_tables, asset_tables)
+    tables_of = (domain_tables, project_tables, table_tables, asset_tables, grant_tables)
     known = [table for module in tables_of for table in module.TABLES]
     store = SqliteStore(tmp_path / "meshplane.db", known, clock, new_id)
     memberships = ServiceMemberships()
@@ -129,7 +132,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     domain_reader, project_reader = DomainsReader(store), ProjectsReader(store)
     memberships.domains, memberships.projects = domain_reader, project_reader
     files = LocalTableFiles(lake, tmp_path, clock)
-    tables = Tables(project_reader, files, lake)
+    permissions = PermissionsKeeper(boundary, store, KnownSchemas())
+    tables = Tables(project_reader, permissions, files, lake)
     keeper = TablesKeeper(tables, files, boundary, store)
 
     steward = NewDomainMember(principal="user:sam@harbour", role="steward")

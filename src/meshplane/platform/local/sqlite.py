@@ -6,8 +6,9 @@ thread. Full-text search and long scans run in a thread, on a connection of its 
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,6 +84,19 @@ class SqliteUnitOfWork:
             descending=descending,
             now=self._store.now(),
         )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """See `UnitOfWork.together`: one transaction of the reader, which no coroutine leaves."""
+        reader = self._store.reader
+        if reader.in_transaction:
+            yield
+            return
+        reader.execute("BEGIN")
+        try:
+            yield
+        finally:
+            reader.execute("COMMIT")
 
     async def search(self, table: Table, words: str, limit: int) -> Sequence[Row]:
         """See `UnitOfWork.search`."""

@@ -78,6 +78,26 @@ def statements(table: Table) -> Iterable[str]:
         )
 
 
+def _add_new_indexes(connection: sqlite3.Connection, table: Table) -> None:
+    """Gives a table of an earlier version the columns of indexes that it has got since, filled."""
+    found = {line[1] for line in connection.execute(f'PRAGMA table_info("{table.name}")')}
+    for index in table.indexes if found else ():
+        new = [column for column in index_columns(index) if column not in found]
+        if not new:
+            continue
+        for column in new:
+            connection.execute(f'ALTER TABLE "{table.name}" ADD COLUMN {column}')
+        attributes = [name for name in (index.partition, index.sort) if name is not None]
+        values = [f"""json_extract(CAST(body AS TEXT), '$."{name}"')""" for name in attributes]
+        settings = ", ".join(
+            f"{column} = {value}"
+            for column, value in zip(index_columns(index), values, strict=True)
+        )
+        # An item without one of the index's attributes is not in the index.
+        whole = " AND ".join(f"{value} IS NOT NULL" for value in values)
+        connection.execute(f'UPDATE "{table.name}" SET {settings} WHERE {whole}')  # noqa: S608
+
+
 def create(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
     """Brings a database to the present layout.
 
@@ -98,6 +118,7 @@ def create(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
         for statement in SYSTEM_TABLES.split(";"):
             connection.execute(statement)
         for table in tables:
+            _add_new_indexes(connection, table)
             for statement in statements(table):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
