@@ -26,7 +26,7 @@ from tests.builders.random_policy import Governed
 from tests.builders.sandbox_world import KEY, Seen, columns_of, write
 
 _NARROW = 2**31
-LIMITS = Limits(threads=1, max_rows=5_000)
+LIMITS = Limits(threads=1, max_rows=100_000)
 FAILURES = (
     duckdb.Error,
     pa.ArrowException,

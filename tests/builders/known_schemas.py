@@ -31,6 +31,10 @@ class KnownSchemas:
         names = {asset.domain_id: asset.domain_name for asset in self.assets.values()}
         return names.get(domain_id)
 
+    async def project_name(self, actor: Actor, project_id: str) -> str | None:
+        """See `Schemas.project_name`; every project is there but `proj-none`."""
+        return None if project_id == "proj-none" else project_id
+
     async def check_row_filter(self, actor: Actor, asset_id: str, expression: str) -> RowFilter:
         """See `Schemas.check_row_filter`; it takes any text for a condition."""
         words = set(re.findall(r"\w+", expression))

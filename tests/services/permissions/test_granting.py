@@ -164,6 +164,11 @@ async def test_grant__to_oneself_or_a_group_or_project_of_ones_own__is_refused(
     assert given.granted_by == admin.name
 
 
+async def test_grant__to_a_project_that_is_not_there__is_refused(world: PolicyWorld) -> None:
+    body = {"principal": "project:proj-none", "resource": TABLE, "permissions": ["SELECT"]}
+    assert await code_of(world.grant(SAM, **body)) == "PROJECT_NOT_FOUND"
+
+
 async def test_grant__same_principal_and_resource__is_one_grant_that_grows(
     world: PolicyWorld,
 ) -> None:

@@ -66,7 +66,7 @@ async def test_children__answer_as_the_engine_here_and_as_the_copy(
     world = copy_world(seed, tmp_path)
     here, copy = governed_engine(world.relations), copied(world.governed)
     grants = Grants({(it.schema, it.name): it for it in world.relations})
-    limits = Limits(timeout_seconds=20, threads=1, max_rows=5_000)
+    limits = Limits(timeout_seconds=20, threads=1, max_rows=100_000)
     for number in range(BY_CHILDREN // 3):
         made = world.statements.statement()
         child = await see(sandbox, grants, made.sql, limits)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from meshplane.boundary.call import Call
 from meshplane.kit.clock import Clock, to_text
-from meshplane.kit.errors import Refused
+from meshplane.kit.errors import Missing, Refused
 from meshplane.platform.tables import Row
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.permissions import concern, history, policy_state, wishes
@@ -60,13 +60,14 @@ class Granting:
 
         Raises:
             Refused: FORBIDDEN, SELF_GRANT, GRANT_NOT_COVERED.
-            Missing: ASSET_NOT_FOUND, DOMAIN_NOT_FOUND, DATA_FILTER_NOT_FOUND, LF_TAG_NOT_FOUND,
-                LF_TAG_EXPRESSION_NOT_FOUND.
+            Missing: ASSET_NOT_FOUND, DOMAIN_NOT_FOUND, PROJECT_NOT_FOUND, DATA_FILTER_NOT_FOUND,
+                LF_TAG_NOT_FOUND, LF_TAG_EXPRESSION_NOT_FOUND.
             Invalid: RESOURCE_INVALID, EXPIRY_INVALID, COLUMN_UNKNOWN, LF_TAG_VALUE_UNKNOWN, and
                 what `check_grant` and `pinned` raise.
         """
         planned = await self.planned(call, body)
         await self._allow(call, planned)
+        await self._demand_project(call, body.principal)
         await _demand_other(call, planned)
         await wishes.demand_parts(call, planned.grant.target)
         was = grant_of(planned.row) if planned.row else None
@@ -128,6 +129,20 @@ class Granting:
             if why is None or not await _may_pass_on_something(call, grant):
                 raise
             raise Refused("GRANT_NOT_COVERED", why, field="resource") from None
+
+    async def _demand_project(self, call: Call, principal: str) -> None:
+        """Sees that a project which is granted something is there.
+
+        People and groups are known to whoever issues tokens alone, and are taken as they are named.
+
+        Raises:
+            Missing: PROJECT_NOT_FOUND.
+        """
+        kind, _, project_id = principal.partition(":")
+        if kind == "project" and await self._schemas.project_name(call.actor, project_id) is None:
+            raise Missing(
+                "PROJECT_NOT_FOUND", "There is no project with this id.", field="principal"
+            )
 
     async def _why_uncovered(self, call: Call, planned: Planned) -> str | None:
         """Why the caller may not pass this on by what he holds himself; None if he may."""

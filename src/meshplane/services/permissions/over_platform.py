@@ -65,6 +65,14 @@ class PlatformSchemas:
             return None
         return str(domain["name"])
 
+    async def project_name(self, actor: Actor, project_id: str) -> str | None:
+        """See `Schemas.project_name`."""
+        try:
+            project = await self._read(actor, "getProject", {"projectId": project_id})
+        except Missing:
+            return None
+        return str(project["name"])
+
     async def check_row_filter(self, actor: Actor, asset_id: str, expression: str) -> RowFilter:
         """See `Schemas.check_row_filter`."""
         arguments = {"assetId": asset_id, "expression": expression}

@@ -30,6 +30,10 @@ class Schemas(Protocol):
         """The name of a domain; None if there is none with that id."""
         ...
 
+    async def project_name(self, actor: Actor, project_id: str) -> str | None:
+        """The name of a project; None if there is none with that id."""
+        ...
+
     async def check_row_filter(self, actor: Actor, asset_id: str, expression: str) -> RowFilter:
         """A condition over the asset's columns, checked and in its canonical form.
 
