@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+import typer
 
+from meshplane.cli.masks import assigned_of
 from tests.builders.server import running_server
 from tests.builders.small_mesh import SmallMesh
 from tests.builders.terminal import Terminal
@@ -52,6 +54,13 @@ def test_mask__for_the_whole_mesh__is_not_a_stewards_to_make(
 @pytest.mark.parametrize("words", [("restricted", "hash"), ("a=b", "blurred"), ("a=", "hash")])
 def test_mask__that_is_none__is_wrong_use(steward: Terminal, words: tuple[str, str]) -> None:
     assert steward.type("lake", "mask", *words).exit_code == 2
+
+
+def test_assigned_of__a_key_without_its_equals_sign__takes_nothing_away() -> None:
+    assert assigned_of(["team=ops", "zone="]) == {"team": "ops", "zone": None}
+    for pair in ("team", "=ops", ""):
+        with pytest.raises(typer.BadParameter, match="key=value"):
+            assigned_of([pair])
 
 
 def test_tag__on_a_domain__is_taken_away_before_the_tag_is(

@@ -52,6 +52,9 @@ def test_grant__explain_effective_and_revoke__tell_what_is_so(mesh: SmallMesh) -
     why = type_in(mesh, "permissions", "explain", READINGS, *holder, user="una@nowhere").stdout
     assert f"{UNA} reads 1 of 2 columns of {READINGS}, in all rows." in why
     at = told(mesh, "audit", "access", "--asset", READINGS)["at"]
+    # An id is the whole grant: a column beside it does not make it less, and is not passed over.
+    part = type_in(mesh, "permissions", "revoke", given["grantId"], "--column", "station")
+    assert part.exit_code == 2
     tried = type_in(mesh, "permissions", "revoke", given["grantId"], "--simulate")
     assert "Loses SELECT" in tried.stdout
     done = type_in(mesh, "permissions", "revoke", given["grantId"], "--reason", "It is over.")

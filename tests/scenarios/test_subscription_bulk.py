@@ -1,13 +1,19 @@
 """Asking and approving for all assets that carry some tags: each on its own."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from meshplane.kit.clock import SystemClock
+from meshplane.kit.ids import id_maker
+from meshplane.platform.local.sqlite import SqliteStore
+from meshplane.run.home import Home
 from meshplane.run.links import issuer
 from meshplane.run.settings import read_settings
+from meshplane.services.subscriptions.store import SUBSCRIPTIONS
 from tests.builders.refusals import fields, problem_of
 from tests.builders.server import running_server
 from tests.builders.subscription_world import SubscriptionWorld
@@ -140,6 +146,43 @@ def test_bulk_approval__of_a_changed_request_needs_its_version(world: Subscripti
     }
     told = approve(world, tags=wanted, versions={made["requestId"]: changed["version"]})
     assert by_name(told) == {"moving": "active"}
+
+
+def test_bulk_approval__what_he_cannot_decide_keeps_no_approver_from_the_rest(
+    world: SubscriptionWorld,
+) -> None:
+    asset = world.publish("crowded", "internal", {})
+    made = world.request(asset)
+    # Sam's own: a hundred that are older, and a hundred that are newer.
+    own = [f"sub-req-{place}{number:031x}" for place in "0f" for number in range(100)]
+    put_own(world, asset, own)
+    assign(world, asset, "crowd", ["yes"], "yes")
+    told = approve(world, tags=tags(crowd="yes"))
+    assert [one["requestId"] for one in told.json()["subscriptions"]] == [made["requestId"]]
+    assert len(told.json()["leftOut"]) == 100
+    assert {one["code"] for one in told.json()["leftOut"]} == {"SELF_APPROVAL"}
+
+
+def put_own(world: SubscriptionWorld, asset: str, request_ids: list[str]) -> None:
+    """Stores requests of Sam's for himself."""
+
+    async def store() -> None:
+        clock = SystemClock()
+        place = Home(world.mesh.server.home).database
+        opened = SqliteStore(place, [SUBSCRIPTIONS], clock, id_maker(clock))
+        work = opened.begin()
+        row = await work.get(SUBSCRIPTIONS, world.request(asset)["requestId"])
+        assert row is not None
+        item = {name: part for name, part in row.item.items() if name != "projectId"}
+        sam = {"requestedBy": "user:sam@harbour", "askedBy": ["user:sam@harbour"]}
+        for request_id in request_ids:
+            own = {**item, **sam, "requestId": request_id, "subscriber": "user:sam@harbour"}
+            work.put(SUBSCRIPTIONS, own)
+        work.put(SUBSCRIPTIONS, {**row.item, "status": "withdrawn"})
+        await work.commit()
+        await opened.close()
+
+    asyncio.run(store())
 
 
 def test_bulk_approval__each_decision_has_its_own_record(world: SubscriptionWorld) -> None:

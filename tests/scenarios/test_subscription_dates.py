@@ -1,5 +1,6 @@
 """What happens by itself when a date comes, and how a subscription goes on after its end."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,6 +9,10 @@ from typing import Any
 import pytest
 
 from meshplane.kit.clock import SystemClock, from_text, to_text
+from meshplane.kit.ids import id_maker
+from meshplane.platform.local.sqlite import SqliteStore
+from meshplane.run.home import Home
+from meshplane.services.subscriptions.store import NOTICE_DUE, SUBSCRIPTIONS
 from tests.builders.refusals import fields, problem_of
 from tests.builders.second_server import second_server
 from tests.builders.server import Server, running_server
@@ -83,6 +88,30 @@ def test_end__of_more_than_a_page_comes_to_each_once(world: SubscriptionWorld) -
         world.until(one, "expired")
     for kind in ("SubscriptionExpiring", "SubscriptionExpired"):
         assert [counted(world, one, kind) for one in made] == [1] * MANY
+
+
+def test_notice__is_due_no_more_once_it_is_revoked(world: SubscriptionWorld) -> None:
+    asset = world.publish("nothing_due", "internal", {})
+    made = world.request(asset, expiresAt=FAR)
+    world.does("steward", "approve", made)
+    assert made["requestId"] in due(world)
+    world.does("steward", "revoke", made)
+    assert made["requestId"] not in due(world)
+
+
+def due(world: SubscriptionWorld) -> set[str]:
+    """The subscriptions that are looked at, sooner or later, because of a notice."""
+
+    async def read() -> set[str]:
+        clock = SystemClock()
+        place = Home(world.mesh.server.home).database
+        opened = SqliteStore(place, [SUBSCRIPTIONS], clock, id_maker(clock))
+        page = await opened.begin().query(SUBSCRIPTIONS, NOTICE_DUE, index="byNotice", limit=200)
+        await opened.close()
+        assert page.cursor is None
+        return {str(row.item["requestId"]) for row in page.rows}
+
+    return asyncio.run(read())
 
 
 def test_notice__is_not_given_while_the_end_is_far(world: SubscriptionWorld) -> None:

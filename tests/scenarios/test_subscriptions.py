@@ -69,6 +69,25 @@ def test_route__the_strictest_column_that_is_asked_for_decides(world: Subscripti
     assert world.request(asset, columns=["level"])["route"]["level"] == "confidential"
 
 
+def test_route__a_column_that_is_tagged_stricter_takes_the_stricter(
+    world: SubscriptionWorld,
+) -> None:
+    asset = world.publish("tagged_stricter", "public", {})
+    assert world.request(asset)["status"] == "active"
+    tagging = {"resource": f"asset:{asset}", "column": "level"}
+    world.mesh.ask(
+        "steward",
+        "POST",
+        "/lake/lf-tag-assignments",
+        {**tagging, "tags": {"classification": "restricted"}},
+    )
+    made = world.request(asset)
+    assert (made["status"], made["route"]["level"]) == ("requested", "restricted")
+    assert world.request(asset, columns=["station"])["status"] == "active"
+    by_row = world.request(asset, columns=["station"], rowFilter="level > 5")
+    assert by_row["route"]["level"] == "restricted"
+
+
 def test_route__an_asset_that_is_classified_stricter_meanwhile_takes_the_stricter(
     world: SubscriptionWorld,
 ) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import typer
 
 from meshplane.cli import present, resolve
-from meshplane.cli.masks import FORMS, masks_of
+from meshplane.cli.masks import FORMS, assigned_of, masks_of
 from meshplane.cli.session import Session, connected
 
 Asset = Annotated[str, typer.Argument(help="The data product: aviation.flights, or its id.")]
@@ -74,7 +74,7 @@ def assign_domain(
     pairs: Annotated[list[str], typer.Argument(help="key=value; key= takes the tag away.")],
 ) -> None:
     """Puts tags on a domain, from which its data products inherit (its stewards)."""
-    found = {key: value or None for key, _, value in (pair.partition("=") for pair in pairs)}
+    found = assigned_of(pairs)
     body = {"resource": f"domain:{resolve.domain_id(session.api, domain)}", "tags": found}
     answer = session.api.post("/lake/lf-tag-assignments", body, key=session.key())
     session.show(answer, lambda: present.listing(answer["tags"], _ASSIGNED, nothing="No tags."))

@@ -1,10 +1,12 @@
 """Commands of `meshplane lake` for what permissions decide by: tags, masks and data filters."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
 from meshplane.cli import present, resolve
+from meshplane.cli.masks import assigned_of
 from meshplane.cli.session import Session, connected
 
 Asset = Annotated[str, typer.Argument(help="The data product: aviation.flights, or its id.")]
@@ -40,7 +42,9 @@ def tag(
     values: Annotated[list[str], typer.Argument(help="All values that it may have.")],
 ) -> None:
     """Makes a tag, or gives it other values (administrators)."""
-    made = session.api.put(f"/lake/lf-tags/{key}", {"values": values}, key=session.key())
+    made = session.api.put(
+        f"/lake/lf-tags/{quote(key, safe='')}", {"values": values}, key=session.key()
+    )
     session.show(made, lambda: present.listing([made], _TAGS, nothing=""))
 
 
@@ -52,7 +56,7 @@ def assign(
     column: Annotated[str, typer.Option(help="A column of it; all of it when left out.")] = "",
 ) -> None:
     """Puts tags on a data product or a column of it (its domain's stewards)."""
-    found = {key: value or None for key, _, value in (pair.partition("=") for pair in pairs)}
+    found = assigned_of(pairs)
     body = {
         "resource": f"asset:{resolve.asset_id(session.api, asset)}",
         "column": column or None,
@@ -89,7 +93,7 @@ def put_filter(
     exclude: Annotated[list[str] | None, typer.Option(help="A column to hide.")] = None,
 ) -> None:
     """Makes a data filter of a data product, or changes it (its domain's stewards)."""
-    path = f"/lake/data-filters/{resolve.asset_id(session.api, asset)}/{name}"
+    path = f"/lake/data-filters/{resolve.asset_id(session.api, asset)}/{quote(name, safe='')}"
     body = {
         "rowFilter": rows or None,
         "includedColumns": include or None,

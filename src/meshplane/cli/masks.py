@@ -44,6 +44,21 @@ def tags_of(options: Iterable[str]) -> list[dict[str, Any]]:
     return found
 
 
+def assigned_of(pairs: Iterable[str]) -> dict[str, str | None]:
+    """The tags to put, by key; None for one that is to be taken away: `team=ops`, `team=`.
+
+    Raises:
+        typer.BadParameter: one is neither; a key alone takes nothing away by mistake.
+    """
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise typer.BadParameter(f"Write a tag as key=value, or key= to take it away: {pair}.")
+        found[key] = value or None
+    return found
+
+
 def _mask(text: str, option: str) -> dict[str, Any]:
     kind, _, rest = text.partition(":")
     if kind in {"hash", "null", "none"} and not rest:

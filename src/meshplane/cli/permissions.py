@@ -165,6 +165,9 @@ def revoke(
     ] = False,
 ) -> None:
     """Takes a grant away at once, or a part of it."""
+    named = (principal, project, asset, column, without, data_filter, tag, domain, all_tables)
+    if grant_id and any(named):
+        raise typer.BadParameter("Give a grant's id alone, or holder and resource without an id.")
     body: dict[str, Any] = {"grantId": grant_id}
     if not grant_id:
         body = {

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from meshplane.kit.clock import FixedClock, to_text
-from meshplane.kit.errors import Unavailable
+from meshplane.kit.errors import Invalid, Unavailable
 from meshplane.services.lake.locations import Locations
 from meshplane.services.lake.ports import LakeChange
 from meshplane.services.lake.schemas import (
@@ -137,6 +137,20 @@ async def test_grant__on_a_filter_that_is_gone_fails_and_says_why(world: LakeWor
     assert "gone" in (found.lake_reason or "")
     types = [event.type for event in await world.store.events_after(0, 100)]
     assert "LakeGrantFailed" in types
+
+
+async def test_edit_by_hand__that_the_lake_does_not_take__closes_nothing(
+    world: LakeWorld,
+) -> None:
+    grant = await world.grant(7, "user:eve@m")
+    await world.deliver()
+    (entry,) = (await world.lake.read(10, None)).entries
+    world.lake.refused.add(entry.key)
+    with pytest.raises(Invalid):
+        await put_by_hand(world, by_hand(7, "SELECT", "DROP"))
+    with pytest.raises(Invalid):
+        await take_by_hand(world, entry.key)
+    assert (await world.state(grant), await world.drift()) == ("applied", {})
 
 
 async def test_removal_by_hand__closes_the_grant_at_once_and_reconciling_opens_it(

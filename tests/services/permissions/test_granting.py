@@ -294,6 +294,24 @@ async def test_revoke__some_columns_of_several__leaves_the_others(world: PolicyW
     assert await world.columns(UNA.name) == {"carrier": "plain", "delay": "plain"}
 
 
+async def test_grant__on_the_columns_that_a_revoke_left__adds_to_the_grant_that_is_there(
+    world: PolicyWorld,
+) -> None:
+    both = {"columns": {"assetId": "asset-1", "included": ["carrier", "delay"]}}
+    delay = {"columns": {"assetId": "asset-1", "included": ["delay"]}}
+    given = await world.grant(SAM, principal=UNA.name, resource=both, permissions=["SELECT"])
+    await world.revoke(SAM, principal=UNA.name, resource=delay, permissions=["SELECT"])
+    again = await world.grant(SAM, principal=UNA.name, resource=CARRIER, permissions=["SELECT"])
+    assert again.grant_id == given.grant_id
+    # A lake has one entry of a principal and a resource: of two grants there, one would be lost.
+    held = (await world.access(UNA.name)).rights["SELECT"]
+    assert held == (given.grant_id,)
+    await world.revoke(SAM, grantId=given.grant_id)
+    assert await world.columns(UNA.name) == {}
+    fresh = await world.grant(SAM, principal=UNA.name, resource=CARRIER, permissions=["SELECT"])
+    assert fresh.grant_id != given.grant_id
+
+
 async def test_revoke__columns_of_a_whole_table__is_refused_with_what_to_do(
     world: PolicyWorld,
 ) -> None:

@@ -68,6 +68,17 @@ async def test_access_at__tells_who_had_what_before_and_after_each_change(
     assert held(other) == {}
 
 
+async def test_access_at__of_a_domain__tells_who_had_places_in_its_part_of_the_lake(
+    world: PolicyWorld,
+) -> None:
+    place = {"location": {"domainId": "dzd-1", "path": "projects/raw"}}
+    body = {"principal": PEOPLE[0], "permissions": ["DATA_LOCATION_ACCESS"]}
+    given = await world.grant(SAM, resource=place, **body)
+    found = await world.keeper.access_at(AUDIT, "domain:dzd-1", NOON)
+    assert held(found) == {given.grant_id: (PEOPLE[0], frozenset({"DATA_LOCATION_ACCESS"}))}
+    assert held(await world.keeper.access_at(AUDIT, "asset:asset-1", NOON)) == {}
+
+
 async def test_access_at__counts_the_database_and_the_tags_of_then(world: PolicyWorld) -> None:
     assert isinstance(world.clock, FixedClock)
     everything = {"allTables": {"domainId": "dzd-1"}}

@@ -13,7 +13,8 @@ from meshplane.kit.clock import FixedClock, to_text
 from meshplane.kit.errors import Conflict, MeshplaneError, Refused
 from meshplane.platform.events import StoredEvent
 from meshplane.services.permissions.consumers import CONSUMERS
-from meshplane.services.permissions.model import Grant, GrantedColumn, RowFilter, Target
+from meshplane.services.permissions.masks import MaskRule
+from meshplane.services.permissions.model import Grant, GrantedColumn, RowFilter, TagMask, Target
 from meshplane.services.permissions.store import GRANTS
 from tests.builders.known_schemas import flights
 from tests.builders.policy_world import (
@@ -254,6 +255,12 @@ async def test_table_rights__name_select_only_beside_delete_and_of_the_whole_tab
     await world.grant(SAM, principal="group:staff", resource=everything, permissions=both)
     rights = await keeper.table_rights(UNA, "tbl-unpublished", "dzd-1", ["group:staff"])
     assert rights == ["DELETE", "DESCRIBE", "SELECT"]
+    # A table that nobody published carries the tags of its domain, and so their masks.
+    await keeper.assign_tags(LAKE, "domain:dzd-1", None, {"classification": "confidential"})
+    hashed = TagMask("classification", "confidential", MaskRule("hash"))
+    await keeper.put_tag_mask(LAKE, hashed)
+    rights = await keeper.table_rights(UNA, "tbl-unpublished", "dzd-1", ["group:staff"])
+    assert rights == ["DELETE", "DESCRIBE"]
 
 
 async def test_earlier_row__reads_as_a_grant_on_rows_before_and_after_it_is_brought_up_to_date(
@@ -282,6 +289,22 @@ async def test_earlier_row__that_was_revoked_meanwhile__stays_revoked(world: Pol
     await bring_up_to_date(world)
     assert await world.keeper.find(SUBSCRIPTIONS, "grant-sub-req-old") is None
     assert await world.columns(PROJECT) == {}
+
+
+async def test_ending__of_a_damaged_row__holds_up_no_other(world: PolicyWorld) -> None:
+    assert isinstance(world.clock, FixedClock)
+    soon = to_text(NOON + timedelta(seconds=1))
+    await world.keeper.grant(SUBSCRIPTIONS, fulfilled(expires_at=to_text(NOON)))
+    await world.keeper.grant(SUBSCRIPTIONS, fulfilled("grant-sub-req-2", expires_at=soon))
+    work = world.store.begin()
+    row = await work.get(GRANTS, "grant-sub-req-1")
+    assert row is not None
+    work.put(GRANTS, {**row.item, "masks": {"tail": 7}}, expected=row.version)
+    await work.commit()
+    world.clock.advance(2)
+    assert await world.ending.note_all() == 1
+    ended = [d["grantId"] for kind, d in await world.events() if kind == "PermissionExpired"]
+    assert ended == ["grant-sub-req-2"]
 
 
 async def test_writers_at_once__each_change_counts_or_is_told(world: PolicyWorld) -> None:

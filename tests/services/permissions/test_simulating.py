@@ -22,6 +22,7 @@ from meshplane.services.permissions.simulating import (
     PutTag,
     PutTagMask,
     applied,
+    concerned,
     simulate,
 )
 from tests.builders.policies import NOW, flights, grant, random_world, target, where
@@ -158,6 +159,18 @@ def test_simulate__looks_at_those_who_are_named_with_all_as_whom_they_act() -> N
     held = state(grant("g1", target("table"), principal="group:pilots"))
     who = {"user:ana": ("user:ana", "group:pilots"), "user:ben": ("user:ben",)}
     assert list(told(held, EndGrant("g1"), principals=who)) == ["user:ana"]
+
+
+def test_concerned__by_a_grant_its_principal_alone_and_by_a_tag_everybody() -> None:
+    held = state(
+        grant("g1", target("table"), principal="user:ana"),
+        grant("g2", target("table"), principal="user:ben"),
+    )
+    put = PutGrant(grant("g3", target("table"), principal="user:cy"))
+    assert concerned(held, [put]) == ("user:cy",)
+    assert concerned(held, [EndGrant("g2"), put]) == ("user:ben", "user:cy")
+    tagged = PutTag("asset:asset-1", None, "team", "ops")
+    assert concerned(held, [tagged, put]) == ("user:ana", "user:ben", "user:cy")
 
 
 def test_simulate__tells_when_there_is_more() -> None:

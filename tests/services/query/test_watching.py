@@ -116,3 +116,23 @@ async def test_snapshot_of_a_relation_that_is_not_opened_yet__is_no_loss() -> No
     access.now["readings"] = [ALL]
     await access._open(RelationName("harbour", "readings"), [])
     assert await lost(access, lambda: None) is None
+
+
+@dataclass(slots=True)
+class Members:
+    """Who belongs to the project `proj-2`."""
+
+    held: dict[str, list[str]]
+
+    async def roles(self, actor: Actor, project_id: str, principals: Sequence[str]) -> list[str]:
+        return [] if project_id != "proj-2" else [r for p in principals for r in self.held[p]]
+
+
+async def test_membership_of_the_project_that_was_named__ends_the_statement_with_it() -> None:
+    nobody, members = cast(Any, None), Members({"user:ada@here": ["viewer"]})
+    access = Written(ADA, "proj-2", None, nobody, nobody, cast(Any, members), nobody)
+    access.now["readings"] = [ALL]
+    await access.resolve([RelationName("harbour", "readings")])
+    why = await lost(access, lambda: members.held.update({"user:ada@here": []}))
+    assert why is not None
+    assert why.code == "SQL_CANCELLED"

@@ -1,14 +1,18 @@
 """How strict what is asked for is, and what is left of it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
+from meshplane.boundary.actor import Actor
 from meshplane.kit.errors import Invalid
 from meshplane.services.assets.api import PUBLISHED, AssetColumn, AssetSummary
 from meshplane.services.permissions.api import FilterColumn, MaskRule, RowFilter
+from meshplane.services.query.api import QueryApi
 from meshplane.services.subscriptions.narrowing import Narrowing
-from meshplane.services.subscriptions.scope import Product, granted_columns, level_of
+from meshplane.services.subscriptions.scope import Checks, Product, granted_columns, level_of
 from meshplane.services.tables.api import ColumnSummary
 
 ASSET = AssetSummary(
@@ -56,7 +60,26 @@ def about(*names: str) -> RowFilter:
 def test_level__is_the_strictest_of_all_that_is_touched(
     asset: AssetSummary, columns: list[str] | None, row_filter: RowFilter | None, level: str
 ) -> None:
-    assert level_of(asset, columns, row_filter) == level
+    assert level_of(Product(asset, {}), columns, row_filter) == level
+
+
+@pytest.mark.parametrize(
+    ("tagged", "columns", "row_filter", "level"),
+    [
+        ({"town": "confidential"}, ["town"], None, "confidential"),
+        ({"town": "confidential"}, ["town"], about("name"), "confidential"),
+        ({"town": "confidential"}, None, None, "restricted"),
+        ({"": "confidential"}, ["town"], None, "confidential"),
+        # One that is not asked for counts only where the rows tell of it.
+        ({"name": "confidential"}, ["town"], None, "public"),
+        ({"name": "confidential"}, ["town"], about("name"), "confidential"),
+        ({"": "public", "salary": "public"}, ["salary"], None, "restricted"),
+    ],
+)
+def test_level__is_made_stricter_by_tags_and_never_more_open(
+    tagged: dict[str, str], columns: list[str] | None, row_filter: RowFilter | None, level: str
+) -> None:
+    assert level_of(Product(PUBLIC, {}, tagged), columns, row_filter) == level
 
 
 def product(*names: str) -> Product:
@@ -66,6 +89,31 @@ def product(*names: str) -> Product:
         for place, name in enumerate(names, start=10)
     }
     return Product(ASSET, columns)
+
+
+class Bound:
+    """Takes every row filter, and notes the columns that it may name."""
+
+    def __init__(self) -> None:
+        self.columns: list[str] = []
+
+    async def check_row_filter(
+        self, actor: Actor, expression: str, columns: Sequence[FilterColumn]
+    ) -> RowFilter:
+        self.columns = [column.name for column in columns]
+        return about()
+
+
+async def test_wished_filter__may_name_what_the_asset_lists_and_nothing_else() -> None:
+    bound, actor = Bound(), Actor("una@nowhere")
+    checks = Checks(cast(Any, None), cast(QueryApi, bound), cast(Any, None))
+    made = product("name", "added_later", "town")
+    await checks.wished_filter(actor, "added_later > 1", made)
+    assert bound.columns == ["name", "town"]
+    # An approver answers for the data, and may.
+    await checks.row_filter(actor, "added_later > 1", made)
+    assert bound.columns == ["name", "added_later", "town"]
+    assert await checks.wished_filter(actor, None, made) is None
 
 
 def test_columns__are_those_that_the_asset_lists_and_the_table_still_has() -> None:

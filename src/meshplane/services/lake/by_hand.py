@@ -136,6 +136,11 @@ class ByHand:
             await self._permissions.record_lake_state(actor, wanted.grant_id, drift, reason)  # type: ignore[arg-type] # states
         failures = await self._lake.apply([change])
         if failures:
+            if wanted is not None and drift != "none":
+                # Nothing was changed, so nothing is closed. Where it is unknown, it stays so.
+                await self._permissions.record_lake_state(
+                    actor, wanted.grant_id, wanted.state, None
+                )
             raise Invalid("LAKE_GRANT_INVALID", failures[0].reason, field="permissions")
         if wanted is not None and drift == "none":
             await self._permissions.record_lake_state(actor, wanted.grant_id, "applied", None)

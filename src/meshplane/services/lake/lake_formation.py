@@ -19,7 +19,7 @@ Facts, from Lake Formation's developer guide and its API's own model:
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from meshplane.services.lake.compiling import (
@@ -44,6 +44,7 @@ MOST_FILTER_GRANTS = 100
 DOMAIN_TAG = "meshplane_domain"
 """The tag by which grants on the tags of one domain stay in it; each database carries it."""
 
+_NOTHING_LEFT = "Every column of the grant is masked, and none would be left. Choose a view."
 _STRING = re.compile(r"'(?:[^']|'')*'")
 _CALL = re.compile(r'("(?:[^"]|"")*"|[A-Za-z_][A-Za-z0-9_]*)\s*\(')
 _WORDS_BEFORE_BRACKETS = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "LIKE", "WHERE"})
@@ -58,14 +59,16 @@ def compile_for_lake_formation(
     filters: Mapping[str, DataFilter] | None = None,
     *,
     account: str = "000000000000",
+    masked: Sequence[str] = (),
 ) -> Compiled:
     """What Lake Formation must hold for a grant.
 
     Args:
-        grant: in force.
+        grant: in force; one on an asset with the masks that tags bring it (`tag_masking`).
         place: where it applies, with the asset's columns.
         filters: the asset's data filters by name, for a grant on one.
         account: of the mesh, 12 digits.
+        masked: of a grant on many tables: tags that may mask some of their columns.
     """
     principal, unknown = _principal(grant.principal, account)
     if principal is None:
@@ -75,7 +78,7 @@ def compile_for_lake_formation(
     if grant.expires_at is not None:
         notes.append("A grant there has no end: the reconciler removes it when it ends here.")
     if grant.target.kind in {"database", "tables", "location", "tags"}:
-        made = _wide(there, place)
+        made = _wide(there, place, masked)
     elif grant.target.kind in {"rows", "filter"}:
         made = _filtered(there, place, filters or {})
     else:
@@ -152,7 +155,7 @@ def _principal(principal: str, account: str) -> tuple[str | None, str]:
     )
 
 
-def _wide(grant: Grant, place: Place) -> Compiled:
+def _wide(grant: Grant, place: Place, masked: Sequence[str]) -> Compiled:
     resource = resource_of(grant, place)
     notes: list[str] = []
     if grant.target.kind == "tags":
@@ -173,6 +176,16 @@ def _wide(grant: Grant, place: Place) -> Compiled:
             problems=(
                 "Lake Formation cannot mask, and a grant on many tables leaves no column out: "
                 "grant table by table, or mark the columns by a tag that this grant does not name.",
+            ),
+        )
+    reads = "SELECT" in grant.permissions and grant.target.resource_type != "DATABASE"
+    if reads and masked:
+        return Compiled(
+            (),
+            notes=tuple(notes),
+            problems=(
+                f"Tags mask columns that this grant may reach ({', '.join(masked)}), and Lake "
+                "Formation cannot mask: grant table by table, or on tags that leave these out.",
             ),
         )
     made = entry(grant.principal, resource, grant.permissions, grant.grantable, made_by=MESH)
@@ -197,6 +210,8 @@ def _tabular(grant: Grant, place: Place) -> Compiled:
     if "SELECT" in grant.permissions:
         if masks and grant.on_aws == "view":
             return _view(grant, place, None, _shown(grant, place), masks)
+        if target.included is not None and masks.keys() >= set(target.included):
+            return Compiled((), (_left_out(masks),), (_NOTHING_LEFT,))
         entries.append(_on_columns(grant, place, masks, notes))
     others = grant.permissions - {"SELECT", "DESCRIBE"}
     if others and target.kind == "table":
@@ -275,7 +290,7 @@ def _filtered(grant: Grant, place: Place, filters: Mapping[str, DataFilter]) -> 
         return Compiled(
             (),
             tuple(notes),
-            ("Every column of the grant is masked, and none would be left. Choose a view.",),
+            (_NOTHING_LEFT,),
         )
     if grant.permissions - {"SELECT", "DESCRIBE"}:
         notes.append("A filter carries SELECT alone; other permissions need a grant on the table.")

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from meshplane.boundary.call import Call
 from meshplane.boundary.schemas import Page, PageQuery
-from meshplane.kit.errors import FieldProblem, Invalid, MeshplaneError, Missing
+from meshplane.kit.errors import FieldProblem, Invalid, Missing
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.assets.api import AssetsApi, AssetSummary, no_such_asset
 from meshplane.services.domains.api import DomainsApi, no_such_domain
@@ -213,12 +213,18 @@ async def allow_on_asset(call: Call, assets: AssetsApi, asset_id: str) -> AssetS
         Refused: FORBIDDEN.
     """
     asset = await assets.find(call.actor, asset_id)
-    hide: MeshplaneError = no_such_asset()
+    hide = no_such_asset()
     if asset is None:
-        await call.allow(Resource("Asset", asset_id), hide=no_such_asset())
+        await call.allow(Resource("Asset", asset_id), hide=hide)
         raise hide
     resource = Resource("Asset", asset_id, asset.domain_id, asset.project_id)
-    await call.allow(resource, hide=None if asset.is_published else no_such_asset())
+    if asset.is_published:
+        await call.allow(resource)
+        return asset
+    if not await call.judge.allows(call.actor, "seeUnpublishedAssets", resource):
+        # What everyone may ask of an asset of some domain, they may not of one that is not listed.
+        resource = Resource("Asset", asset_id)
+    await call.allow(resource, hide=hide)
     return asset
 
 

@@ -333,6 +333,14 @@ class PermissionsApi(Protocol):
         """A page of the data filters of an asset, by name."""
         ...
 
+    async def domain_of(self, actor: Actor, resource: str) -> str:
+        """The domain that answers for `asset:…`, `domain:…` or `tags`; "" for the last.
+
+        Raises:
+            Missing: RESOURCE_NOT_FOUND.
+        """
+        ...
+
     async def access_at(self, actor: Actor, resource: str, at: datetime) -> AccessAt:
         """Who had what on a resource at an instant, replayed from the history.
 

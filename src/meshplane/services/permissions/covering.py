@@ -34,7 +34,8 @@ def uncovered(
     """
     holders = [grant for grant in held if _in_force(grant, now)]
     table = policy.table() if policy is not None else None
-    for permission in in_order(wished.permissions):
+    # What is to be passed on further must be his to pass on, as well as what is granted.
+    for permission in in_order(wished.permissions | wished.grantable):
         able = [grant for grant in holders if permission in grant.grantable]
         if not able:
             return f"You hold no grant that lets you pass on {permission}."

@@ -48,14 +48,22 @@ class Ending:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def note_all(self) -> int:
-        """Notes the ends that have come, up to a hundred; how many."""
+        """Notes the ends that have come, up to a hundred; how many. Each by itself."""
         now = to_text(self._boundary.clock.now())
         page = await self._store.begin().query(
             GRANTS, ENDING, index="byEnd", where=Between(None, now), limit=_MOST_OF_A_ROUND
         )
+        noted = 0
         for row in page.rows:
-            await self._note(row.item["grantId"])
-        return len(page.rows)
+            try:
+                await self._note(row.item["grantId"])
+            except MeshplaneError as error:
+                log(WARNING, "grant_not_ended", code=error.code, grant=row.item["grantId"])
+            except Exception as error:  # noqa: BLE001 - a damaged row is no matter of the others
+                log(ERROR, "grant_not_ended", exc_info=error, grant=row.item["grantId"])
+            else:
+                noted += 1
+        return noted
 
     async def _note(self, grant_id: str) -> None:
         async def end(call: Call) -> None:

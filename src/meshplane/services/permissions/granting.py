@@ -1,24 +1,28 @@
 """Use case of granting: who may, what it comes to beside what is there, and the row."""
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from meshplane.boundary.call import Call
 from meshplane.kit.clock import Clock, to_text
 from meshplane.kit.errors import Missing, Refused
-from meshplane.platform.tables import Row
+from meshplane.platform.tables import Between, Row
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.permissions import concern, history, policy_state, wishes
 from meshplane.services.permissions.covering import uncovered
 from meshplane.services.permissions.governed import AssetPolicy
 from meshplane.services.permissions.grant_ids import grant_id_of
 from meshplane.services.permissions.grant_rows import grant_of, in_force, put_grant
-from meshplane.services.permissions.model import GovernedAsset, Grant
+from meshplane.services.permissions.model import GovernedAsset, Grant, Target
 from meshplane.services.permissions.pinning import pinned
 from meshplane.services.permissions.ports import Schemas
 from meshplane.services.permissions.schemas import GrantView, NewGrant
 from meshplane.services.permissions.store import GRANTS
 from meshplane.services.permissions.validity import check_grant
 from meshplane.services.permissions.views import grant_view
+
+Place: TypeAlias = tuple[Target, str, GovernedAsset | None]
+"""What a grant is to be on, the domain that answers for it, and the asset if it is on one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,9 @@ class Granting:
             Invalid: RESOURCE_INVALID, EXPIRY_INVALID, COLUMN_UNKNOWN, LF_TAG_VALUE_UNKNOWN, and
                 what `check_grant` and `pinned` raise.
         """
-        planned = await self.planned(call, body)
+        place = await self.placed(call, body)
+        await _demand_road(call, place)
+        planned = await self.planned(call, body, place)
         await self._allow(call, planned)
         await self._demand_project(call, body.principal)
         await _demand_other(call, planned)
@@ -75,30 +81,45 @@ class Granting:
         call.note(permissions=sorted(planned.added.permissions), reason=body.reason)
         return grant_view(planned.grant, self._clock)
 
-    async def planned(self, call: Call, body: NewGrant) -> Planned:
-        """What a request to grant comes to; nothing is written, and nobody's right is asked."""
+    async def placed(self, call: Call, body: NewGrant) -> Place:
+        """What a request to grant is on; it is no secret to whoever may know of the asset."""
         target = await wishes.target_of(call, body.resource)
-        domain_id, asset = await wishes.placed(call, self._schemas, target)
-        row = await call.work.get(GRANTS, grant_id_of(body.principal, target))
-        was = grant_of(row) if row else None
-        if was is not None and not in_force(was, self._clock):
-            was = None  # what has ended is not continued
+        return target, *await wishes.placed(call, self._schemas, target)
+
+    async def planned(self, call: Call, body: NewGrant, place: Place) -> Planned:
+        """What a request to grant comes to; nothing is written, and nobody's right is asked.
+
+        What it raises may tell of what the principal has: ask first whether the caller may know.
+        """
+        target, domain_id, asset = place
         masks = {name: wishes.mask_rule(mask) for name, mask in (body.masks or {}).items()}
-        is_end_given = "expires_at" in body.model_fields_set
-        added = Grant(
+        asked = Grant(
             grant_id=grant_id_of(body.principal, target),
             principal=body.principal,
             target=target,
             permissions=frozenset(body.permissions),
             grantable=frozenset(body.permissions_with_grant_option),
             domain_id=domain_id,
+            masks=masks,
+            granted_by=history.person(call),
+            granted_at=to_text(call.clock.now()),
+            reason=body.reason,
+        )
+        # By itself, whatever is there: nobody passes on by it what he does not name as granted.
+        check_grant(asked)
+        row = await _there(call, asked)
+        if row is not None:
+            asked = replace(asked, grant_id=row.item["grantId"])
+        was = grant_of(row) if row else None
+        if was is not None and not in_force(was, self._clock):
+            was = None  # what has ended is not continued
+        is_end_given = "expires_at" in body.model_fields_set
+        added = replace(
+            asked,
             masks=masks if body.masks is not None or was is None else was.masks,
             expires_at=wishes.end_of(body.expires_at, call.clock.now())
             if is_end_given or was is None
             else was.expires_at,
-            granted_by=history.person(call),
-            granted_at=to_text(call.clock.now()),
-            reason=body.reason,
             on_aws=body.on_aws or (was.on_aws if was else "exclude"),
         )
         grant = added
@@ -161,6 +182,42 @@ class Granting:
         # Who changes how or until when what is there already is held, must be able to give that.
         wished = planned.grant if changes_more else planned.added
         return uncovered(wished, held, policy, call.clock.now())
+
+
+async def _there(call: Call, asked: Grant) -> Row | None:
+    """The row of what the principal has on the same resource by hand, or of what he had.
+
+    A grant on columns of which some were revoked is on the others under the id that it had: to
+    grant on these is to add to it, as a principal has one grant on a resource.
+    """
+    row = await call.work.get(GRANTS, asked.grant_id)
+    found = grant_of(row) if row else None
+    is_same = found is not None and found.target.key == asked.target.key
+    if is_same or asked.target.kind != "columns":
+        return row
+    only = Between(asked.principal, asked.principal)
+    near = await policy_state.rows_of(
+        call.work, GRANTS, asked.target.asset_id or "", index="byAsset", where=only
+    )
+    for other in near:
+        held = Grant.from_json(other.item)
+        if held.subscription_id is None and held.target.key == asked.target.key:
+            return other
+    return row
+
+
+async def _demand_road(call: Call, place: Place) -> None:
+    """Refuses at once who neither answers for the resource nor may pass on anything.
+
+    So nothing of what the principal has there shows in how the request fails.
+
+    Raises:
+        Refused: FORBIDDEN.
+    """
+    held = await policy_state.all_grants_of(call.work, call.actor.principals)
+    if not any(grant.grantable for grant in held):
+        target, domain_id, _ = place
+        await call.allow(concern.of_target(target, domain_id, is_covered=False))
 
 
 async def _may_pass_on_something(call: Call, grant: Grant) -> bool:

@@ -26,7 +26,6 @@ from meshplane.services.permissions.grant_rows import (
 from meshplane.services.permissions.looking_back import LookingBack
 from meshplane.services.permissions.model import (
     AssetAccess,
-    AssetTags,
     GovernedAsset,
     GovernedColumn,
     Grant,
@@ -173,7 +172,11 @@ class PermissionsKeeper(Tagging, DataFilterKeeping):
             # Nobody published it, so its columns are not known here; one stands for all of them.
             asset = replace(asset, columns=(GovernedColumn("any", 0, "VARCHAR", ""),))
             plain = [grant for grant in grants if not grant.masks]
-            seen = access(asset, AssetTags(), plain, (), (), self._boundary.clock.now())
+            work = self._store.begin()
+            with work.together():
+                policy = await policy_state.policy_of(work, asset, plain)
+            now = self._boundary.clock.now()
+            seen = access(asset, policy.tags, plain, (), policy.tag_masks, now)
         return any(
             scope.filter is None
             and len(scope.columns) == len(asset.columns)
@@ -233,6 +236,10 @@ class PermissionsKeeper(Tagging, DataFilterKeeping):
         found = await self.find(actor, grant_id)
         if found is not None and (found.lake_state, found.lake_reason) != noted:
             await self._write("recordLakeState", actor, put)
+
+    async def domain_of(self, actor: Actor, resource: str) -> str:
+        """See `PermissionsApi.domain_of`."""
+        return await self._looking_back.domain_of(actor, resource)
 
     async def access_at(self, actor: Actor, resource: str, at: datetime) -> AccessAt:
         """See `PermissionsApi.access_at`."""

@@ -1,5 +1,6 @@
 """Who had what at an instant: the history played up to it, and today's rules on that policy."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -43,15 +44,14 @@ class LookingBack:
             scopes.append(f"domain:{asset.domain_id}")
         if resource != "tags":
             scopes.append("tags")
+        if resource.startswith("domain:"):
+            # What was granted on places in the lake bears on the domain in whose part they lie.
+            scopes.append(f"location:{resource.removeprefix('domain:')}")
         lines: list[dict[str, Any]] = []
         for scope in scopes:
             lines += [line async for line in history.entries(work, scope, until)]
-        then = replay(lines, until)
-        held = [
-            HeldAt(past.grant, past.by, past.at, past.how)
-            for past in then.grants.values()
-            if _bears_on(past.grant, resource, asset, then, at)
-        ]
+        # Years of lines may be played: not where others wait for their turn.
+        then, held = await asyncio.to_thread(_played, lines, resource, asset, at)
         return AccessAt(
             resource=resource,
             domain_id=_domain_of(resource, asset),
@@ -68,6 +68,12 @@ class LookingBack:
             ),
             filters=tuple(then.filters.values()),
         )
+
+    async def domain_of(self, actor: Actor, resource: str) -> str:
+        """See `PermissionsApi.domain_of`."""
+        if not resource.startswith("asset:"):
+            return _domain_of(resource, None)
+        return (await self._asset(actor, self._store.begin(), resource)).domain_id
 
     async def _asset(self, actor: Actor, work: UnitOfWork, resource: str) -> GovernedAsset:
         asset_id = resource.removeprefix("asset:")
@@ -88,6 +94,19 @@ class LookingBack:
             item.get("classification", ""),
             (),
         )
+
+
+def _played(
+    lines: list[dict[str, Any]], resource: str, asset: GovernedAsset | None, at: datetime
+) -> tuple[PolicyThen, list[HeldAt]]:
+    """The policy that the lines come to, and the grants of it that were about the resource."""
+    then = replay(lines, to_text(at))
+    held = [
+        HeldAt(past.grant, past.by, past.at, past.how)
+        for past in then.grants.values()
+        if _bears_on(past.grant, resource, asset, then, at)
+    ]
+    return then, held
 
 
 def _domain_of(resource: str, asset: GovernedAsset | None) -> str:

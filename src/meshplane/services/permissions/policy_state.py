@@ -88,11 +88,16 @@ async def grant_rows_of(work: UnitOfWork, principal: str) -> list[Row]:
 
 async def grants_on(work: UnitOfWork, asset_id: str | None, domain_id: str) -> list[Grant]:
     """Every grant of anybody that may bear on an asset or its domain, ended ones too."""
-    rows: list[Row] = []
-    if asset_id is not None:
-        rows += await rows_of(work, GRANTS, asset_id, index="byAsset")
+    found = await grants_on_asset(work, asset_id) if asset_id is not None else []
     for holder in (f"domain:{domain_id}", "tags"):
-        rows += await rows_of(work, GRANTS, holder, index="onHolder")
+        rows = await rows_of(work, GRANTS, holder, index="onHolder")
+        found += [Grant.from_json(row.item) for row in rows]
+    return found
+
+
+async def grants_on_asset(work: UnitOfWork, asset_id: str) -> list[Grant]:
+    """Every grant of anybody on an asset itself, ended ones too."""
+    rows = await rows_of(work, GRANTS, asset_id, index="byAsset")
     return [Grant.from_json(row.item) for row in rows]
 
 

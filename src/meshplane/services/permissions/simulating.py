@@ -135,8 +135,7 @@ def simulate(
     """
     after = applied(state, changes)
     if principals is None:
-        names = dict.fromkeys(grant.principal for grant in (*state.grants, *after.grants))
-        principals = {name: (name,) for name in names}
+        principals = {name: (name,) for name in concerned(state, changes)}
     held_before, held_after = _by_principal(state), _by_principal(after)
     found: list[Difference] = []
     for principal, acts_as in principals.items():
@@ -150,6 +149,16 @@ def simulate(
                 return Simulated(tuple(found), True)
             found.append(Difference(principal, asset, before, then, sentences))
     return Simulated(tuple(found), False)
+
+
+def concerned(state: PolicyState, changes: Sequence[Change]) -> tuple[str, ...]:
+    """Those for whom changes can change something: a grant does so for its principal alone."""
+    put = [change.grant for change in changes if isinstance(change, PutGrant)]
+    ended = {change.grant_id for change in changes if isinstance(change, EndGrant)}
+    others = any(not isinstance(change, PutGrant | EndGrant) for change in changes)
+    named = ended | {grant.grant_id for grant in put}
+    before = [grant for grant in state.grants if others or grant.grant_id in named]
+    return tuple(dict.fromkeys(grant.principal for grant in (*before, *put)))
 
 
 def differences(before: Effective, after: Effective) -> tuple[str, ...]:

@@ -70,11 +70,26 @@ class Taking:
         return RevocationView(
             ended=[grant.grant_id for grant in planned.revoked.ended],
             changed=[grant_view(_narrowed(one), self._clock) for one in planned.revoked.changed],
-            still=[grant_view(grant, self._clock) for grant in planned.revoked.still],
+            still=[
+                grant_view(grant, self._clock)
+                for grant in planned.revoked.still
+                if await _may_see(call, grant)
+            ],
         )
 
+    async def aimed(self, call: Call, body: Revocation) -> tuple[Target, str]:
+        """What a revoke takes from, and the domain that answers for it; not what is there."""
+        if body.grant_id is not None:
+            grant = Grant.from_json((await _visible(call, body.grant_id)).item)
+            return grant.target, grant.domain_id
+        target, domain_id, _ = await self._target(call, body)
+        return target, domain_id
+
     async def planned(self, call: Call, body: Revocation) -> PlannedRevoke:
-        """What a revoke comes to, for one who may see it; nothing is written."""
+        """What a revoke comes to; nothing is written.
+
+        What it raises tells of what the principal has: ask first whether the caller may know.
+        """
         if body.grant_id is not None:
             return _part(await _visible(call, body.grant_id), body)
         target, domain_id, _ = await self._target(call, body)
@@ -141,11 +156,15 @@ async def _visible(call: Call, grant_id: str) -> Row:
         # Asked all the same, so that this answer takes the way of the other.
         await call.allow(concern.of_grants(), hide=missing)
         raise missing
-    resource = concern.of_grants(grant.target.asset_id, grant.domain_id, grant.principal)
-    if not await call.judge.allows(call.actor, "getGrant", resource):
+    if not await _may_see(call, grant):
         await call.allow(concern.of_grants(), hide=missing)
         raise missing
     return row
+
+
+async def _may_see(call: Call, grant: Grant) -> bool:
+    resource = concern.of_grants(grant.target.asset_id, grant.domain_id, grant.principal)
+    return await call.judge.allows(call.actor, "getGrant", resource)
 
 
 def _part(row: Row, body: Revocation) -> PlannedRevoke:
@@ -160,7 +179,12 @@ def _part(row: Row, body: Revocation) -> PlannedRevoke:
 
 def _taken(grant: Grant, body: Revocation) -> Grant:
     gone = frozenset(body.permissions) if body.permissions else grant.permissions
-    return replace(grant, permissions=grant.permissions & gone, lake_state="pending")
+    return replace(
+        grant,
+        permissions=grant.permissions & gone,
+        grantable=grant.grantable & gone,
+        lake_state="pending",
+    )
 
 
 async def _of_resource(

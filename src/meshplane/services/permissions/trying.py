@@ -1,5 +1,6 @@
 """Use case of trying changes out: what would change for whom; nothing is written."""
 
+import asyncio
 from collections.abc import Iterable
 
 from meshplane.boundary.call import Call
@@ -23,6 +24,7 @@ from meshplane.services.permissions.simulating import (
     PolicyState,
     PutGrant,
     PutTag,
+    concerned,
     simulate,
 )
 from meshplane.services.permissions.store import ASSET_DOMAINS
@@ -32,6 +34,8 @@ from meshplane.services.permissions.views import seen_view
 
 _MOST_ASSETS = 200
 _MOST_DIFFERENCES = 200
+_MOST_COMPARED = 20_000
+"""The most pairs of a principal and an asset: about two seconds."""
 
 
 class Trying:
@@ -55,7 +59,7 @@ class Trying:
         Raises:
             Refused: FORBIDDEN, it is about a domain that the caller does not answer for.
             Invalid: CHANGE_INVALID, and what the changes themselves would be refused for.
-            LimitReached: SIMULATION_TOO_WIDE, it bears on too many assets.
+            LimitReached: SIMULATION_TOO_WIDE, it bears on too many assets, or too many people.
         """
         changes: list[Change] = []
         targets: list[Target] = []
@@ -73,7 +77,15 @@ class Trying:
         principals = None
         if body.principals is not None:
             principals = {name: (name,) for name in body.principals}
-        done = simulate(state, changes, self._clock.now(), principals, _MOST_DIFFERENCES)
+        elif len(concerned(state, changes)) * len(assets) > _MOST_COMPARED:
+            raise LimitReached(
+                "SIMULATION_TOO_WIDE",
+                f"More than {_MOST_COMPARED} holders and data products would have to be compared: "
+                "name the principals to look at.",
+                field="principals",
+            )
+        now = self._clock.now()
+        done = await asyncio.to_thread(simulate, state, changes, now, principals, _MOST_DIFFERENCES)
         return SimulationView(
             changes=[
                 ChangedAccess(
@@ -92,13 +104,15 @@ class Trying:
     async def _read(self, call: Call, change: PolicyChange) -> tuple[list[Change], list[Target]]:
         """A change as the model has it, and what it is about, if the caller answers for that."""
         if change.grant is not None:
-            planned = await self._granting.planned(call, change.grant)
-            await _allow(call, planned.grant.target, planned.grant.domain_id)
+            # Asked before anything is worked out: how that fails tells of what there is.
+            place = await self._granting.placed(call, change.grant)
+            await _allow(call, place[0], place[1])
+            planned = await self._granting.planned(call, change.grant, place)
             await wishes.demand_parts(call, planned.grant.target, only_look=True)
             return [PutGrant(planned.grant)], [planned.grant.target]
         if change.revoke is not None:
+            await _allow(call, *await self._taking.aimed(call, change.revoke))
             planned_revoke = await self._taking.planned(call, change.revoke)
-            await _allow(call, planned_revoke.target, planned_revoke.domain_id)
             done: list[Change] = [PutGrant(grant) for grant in planned_revoke.revoked.changed]
             done += [EndGrant(grant.grant_id) for grant in planned_revoke.revoked.ended]
             ended = (*planned_revoke.revoked.changed, *planned_revoke.revoked.ended)
@@ -201,8 +215,12 @@ async def _state(call: Call, assets: list[GovernedAsset]) -> PolicyState:
     filters = []
     tags = {}
     masks = {}
+    # What is on a whole domain, or on tags, is read once and not for each of its assets.
+    for domain_id in {asset.domain_id for asset in assets}:
+        wide = await policy_state.grants_on(call.work, None, domain_id)
+        grants |= {grant.grant_id: grant for grant in wide}
     for asset in assets:
-        found = await policy_state.grants_on(call.work, asset.asset_id, asset.domain_id)
+        found = await policy_state.grants_on_asset(call.work, asset.asset_id)
         grants |= {grant.grant_id: grant for grant in found}
         filters += await policy_state.filters_of(call.work, asset.asset_id)
         tags[asset.asset_id] = await policy_state.tags_of(

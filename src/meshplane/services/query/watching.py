@@ -52,6 +52,8 @@ async def _holds(access: Access) -> bool:
     opened, below = tuple(access.opened), all_opened(access)[len(access.opened) :]
     if not opened:
         return True
+    if not await _may_still_ask(access):
+        return False
     scans = {one.asset.table_id: one.scan for one in (*opened, *below)}
     now = anew(access, _Planned(access.tables, scans))
     names = [RelationName(one.asset.domain_name, one.asset.name) for one in opened]
@@ -66,6 +68,17 @@ async def _holds(access: Access) -> bool:
     # second look may go further than the first.
     found = all_opened(now)[len(now.opened) :]
     return _covers(now.opened, opened) and _covers(found[: len(below)], below)
+
+
+async def _may_still_ask(access: Access) -> bool:
+    """Whether whoever asks for a project that he named still is a member of it.
+
+    Of those that he did not name, only his own are looked up.
+    """
+    actor, project_id = access.actor, access.project_id
+    if project_id is None or actor.is_service:
+        return True
+    return bool(await access.projects.roles(actor, project_id, actor.principals))
 
 
 def _covers(now: Sequence[Opened], before: Sequence[Opened]) -> bool:

@@ -14,7 +14,7 @@ from meshplane.policy.model import Resource
 from meshplane.services.assets.api import AssetsApi, AssetSummary
 from meshplane.services.domains.api import DomainsApi, no_such_domain
 from meshplane.services.permissions.api import checked
-from meshplane.services.subscriptions.deciding import Deciding
+from meshplane.services.subscriptions.deciding import Deciding, seems_open_to
 from meshplane.services.subscriptions.records import is_past, view
 from meshplane.services.subscriptions.requesting import Requesting, own_asset
 from meshplane.services.subscriptions.schemas import (
@@ -34,6 +34,7 @@ MOST_AT_ONCE = 100
 _PAGE = 200
 _MOST_READ = 5000
 _RUNNING = frozenset({"requested", "approved", "active"})
+_NOTHING = "Its table has none of the columns that it lists, so that nothing could be granted."
 
 _Tags = Sequence[tuple[str, tuple[str, ...]]]
 
@@ -68,7 +69,9 @@ class Bulk:
     async def request(self, call: Call, body: BulkRequest) -> BulkView:
         """Asks to read each listed asset whose tags match, up to 100, all in one commit.
 
-        Left out is what the subscriber publishes, has, or has asked for.
+        Left out is what the subscriber publishes, has, or has asked for, and what has nothing to
+        grant. None of it takes a place of the hundred, so that whoever asks again comes to the
+        rest; the first hundred of it are told.
 
         Raises:
             Missing: PROJECT_NOT_FOUND.
@@ -77,29 +80,36 @@ class Bulk:
         project = await self._requesting.subscriber(call, body.project_id)
         subscriber = f"project:{project.project_id}" if project else call.actor.name
         had = await self._had(call, subscriber)
-        found, more = await self._tagged.listed(call.actor, _expression(body.tags), MOST_AT_ONCE)
         made: list[SubscriptionView] = []
         left_out: list[LeftOut] = []
-        for asset in found:
+
+        async def ask(asset: AssetSummary) -> bool:
             if await self._requesting.owns(call, asset, project):
                 left_out.append(_asset_left_out(asset, "OWN_ASSET", own_asset().message))
             elif asset.asset_id in had:
                 why = "The subscriber has it, or has asked for it."
                 left_out.append(_asset_left_out(asset, "ALREADY_REQUESTED", why))
             else:
-                wish = NewSubscription(
-                    asset_id=asset.asset_id,
-                    project_id=body.project_id,
-                    purpose=body.purpose,
-                    expires_at=body.expires_at,
-                )
-                row = await self._requesting.open(call, wish, asset, project)
+                try:
+                    row = await self._requesting.open(call, _wish(body, asset), asset, project)
+                except Invalid as error:
+                    if error.code != "NOTHING_GRANTED":
+                        raise
+                    left_out.append(_asset_left_out(asset, error.code, _NOTHING))
+                    return False
                 made.append(view(row, call.clock))
+                return True
+            return False
+
+        more = await self._tagged.each(call.actor, _expression(body.tags), MOST_AT_ONCE, ask)
         call.note(subscriber=subscriber, requests=len(made), left_out=len(left_out))
-        return BulkView(subscriptions=made, left_out=left_out, more=more)
+        return BulkView(subscriptions=made, left_out=left_out[:MOST_AT_ONCE], more=more)
 
     async def approve(self, call: Call, body: BulkApproval) -> BulkView:
         """Says yes to each open request for the domain's assets whose tags match, up to 100.
+
+        Those that this approver cannot decide now take no place of the hundred, so that whoever
+        asks again comes to the rest; up to a hundred of them are tried as well, to say why not.
 
         Raises:
             Missing: DOMAIN_NOT_FOUND.
@@ -108,7 +118,7 @@ class Bulk:
         if await self._domains.find(call.actor, body.domain_id) is None:
             raise no_such_domain()
         await call.allow(Resource("Domain", body.domain_id, domain_id=body.domain_id))
-        rows, more = await self._open_requests(call, body.domain_id, _expression(body.tags))
+        rows, more = await self._open_requests(call, body, _expression(body.tags))
         made: list[SubscriptionView] = []
         left_out: list[LeftOut] = []
         for row in rows:
@@ -141,15 +151,25 @@ class Bulk:
         return await self._boundary.write("approveSubscription", call.actor, approving)
 
     async def _open_requests(
-        self, call: Call, domain_id: str, tags: _Tags
+        self, call: Call, body: BulkApproval, tags: _Tags
     ) -> tuple[list[Row], bool]:
-        """Open requests in a domain for assets whose tags match; whether there may be more."""
+        """Open requests in a domain for assets whose tags match; whether there may be more.
+
+        The newest first: of all that a domain ever had, most are decided.
+        """
         found: list[Row] = []
+        hopeless: list[Row] = []
+        roles = await self._deciding.roles(call.actor, body.domain_id)
         fits: dict[str, bool] = {}
         cursor, read = None, 0
         while read < _MOST_READ:
             page = await call.work.query(
-                SUBSCRIPTIONS, domain_id, index="byDomain", limit=_PAGE, cursor=cursor
+                SUBSCRIPTIONS,
+                body.domain_id,
+                index="byDomain",
+                limit=_PAGE,
+                cursor=cursor,
+                descending=True,
             )
             for row in page.rows:
                 asset_id = row.item["assetId"]
@@ -160,14 +180,20 @@ class Bulk:
                     fits[asset_id] = asset is not None and await self._tagged.matches(
                         call.actor, tags, asset
                     )
-                if fits[asset_id]:
-                    if len(found) == MOST_AT_ONCE:
-                        return found, True
+                if not fits[asset_id]:
+                    continue
+                version = body.versions.get(row.item["requestId"])
+                if not seems_open_to(call.actor, roles, row.item, version, call.clock):
+                    if len(hopeless) < MOST_AT_ONCE:
+                        hopeless.append(row)
+                elif len(found) == MOST_AT_ONCE:
+                    return [*found, *hopeless], True
+                else:
                     found.append(row)
             read, cursor = read + len(page.rows), page.cursor
             if cursor is None:
-                return found, False
-        return found, True
+                return [*found, *hopeless], False
+        return [*found, *hopeless], True
 
     async def _had(self, call: Call, subscriber: str) -> set[str]:
         """The assets that a subscriber has, or has asked for."""
@@ -187,6 +213,15 @@ class Bulk:
             cursor = page.cursor
             if cursor is None:
                 return found
+
+
+def _wish(body: BulkRequest, asset: AssetSummary) -> NewSubscription:
+    return NewSubscription(
+        asset_id=asset.asset_id,
+        project_id=body.project_id,
+        purpose=body.purpose,
+        expires_at=body.expires_at,
+    )
 
 
 def _expression(tags: Sequence[WantedTag]) -> _Tags:

@@ -59,7 +59,7 @@ class Changing:
                 field="columns" if "columns" in given else "rowFilter",
             )
         asset = await self._assets.find(call.actor, row.item["assetId"])
-        if asset is None:
+        if asset is None or not asset.is_published:
             raise no_such_asset()
         checks = self._opening.checks
         product = await checks.product(call.actor, asset)
@@ -70,7 +70,7 @@ class Changing:
             demand_columns(body.columns or (), asset, "columns")
             item["requestedColumns"] = body.columns
         if "row_filter" in given:
-            row_filter = await checks.row_filter(call.actor, body.row_filter, product)
+            row_filter = await checks.wished_filter(call.actor, body.row_filter, product)
             item["requestedRowFilter"] = row_filter.text if row_filter else None
         if "expires_at" in given:
             ends = expiry(body.expires_at, call.clock.now())

@@ -4,7 +4,7 @@ Each decision is one commit on the version that was read. Of several who decide 
 and the others look again at what is there: it is decided, or changed, or their step is left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from meshplane.boundary.actor import Actor
 from meshplane.boundary.call import Call
 from meshplane.boundary.etags import expected_version
 from meshplane.events.subscriptions import SubscriptionApprovalGiven, SubscriptionRejected
+from meshplane.kit.clock import Clock
 from meshplane.kit.errors import BaseMoved, Refused, Stale
 from meshplane.platform.tables import Row
 from meshplane.services.assets.api import AssetsApi, no_such_asset
@@ -21,6 +22,7 @@ from meshplane.services.subscriptions.narrowing import Narrowing
 from meshplane.services.subscriptions.opening import Granting, Opening
 from meshplane.services.subscriptions.people import is_among
 from meshplane.services.subscriptions.records import (
+    asked_by,
     changed_version,
     is_past,
     noted,
@@ -230,10 +232,14 @@ class Deciding:
         asked = await self._opening.checks.row_filter(
             call.actor, item["requestedRowFilter"], product
         )
-        present = level_of(product.asset, item["requestedColumns"], asked)
+        present = level_of(product, item["requestedColumns"], asked)
         if chosen is None or stored is None or strictest([chosen, present]) != chosen:
             return present, self._opening.route_at(present)
         return chosen, stored
+
+    async def roles(self, actor: Actor, domain_id: str) -> frozenset[str]:
+        """The roles in a domain in which the actor may approve."""
+        return (await self._roles(actor, domain_id))[0]
 
     async def _roles(self, actor: Actor, domain_id: str) -> tuple[frozenset[str], Sequence[str]]:
         """The roles that the actor holds in the domain, and the names through which he does."""
@@ -256,6 +262,27 @@ class Deciding:
         row_filter = await self._opening.checks.row_filter(call.actor, body.row_filter, product)
         ends = expiry(body.expires_at, call.clock.now())
         return narrowing_of(product, row.item["requestedColumns"], body, row_filter, ends)
+
+
+def seems_open_to(
+    actor: Actor, roles: frozenset[str], item: Mapping[str, Any], version: int | None, clock: Clock
+) -> bool:
+    """Whether somebody's yes would likely count, as far as an open request itself tells.
+
+    Args:
+        actor: who would approve.
+        roles: those that he holds in the domain.
+        item: the request.
+        version: of it that he has read, if he names one.
+        clock: the present.
+    """
+    given = [one for one in item.get("approvals") or () if not one["lapsed"]]
+    if is_among(actor, [*asked_by(item), *(one["by"] for one in given)]):
+        return False
+    if is_past(item["expiresAt"], clock) or (changed_version(item) > 1 and version is None):
+        return False
+    route, held = route_of(item), [frozenset(one["roles"]) for one in given]
+    return not route or len(waits_for(route, [*held, roles])) < len(waits_for(route, held))
 
 
 def _demand_version(row: Row, if_match: str | None, version: int | None) -> None:

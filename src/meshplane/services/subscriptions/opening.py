@@ -54,7 +54,7 @@ class Opening:
     ) -> tuple[dict[str, Any], Route]:
         """The row with the level of what it asks for and the route that this takes."""
         row_filter = await self.checks.row_filter(call.actor, item["requestedRowFilter"], product)
-        level = level_of(product.asset, item["requestedColumns"], row_filter)
+        level = level_of(product, item["requestedColumns"], row_filter)
         route = self._routes.of(level)
         return {**item, "level": level, "route": route_json(route)}, route
 
@@ -65,6 +65,8 @@ class Opening:
     async def open(self, call: Call, item: dict[str, Any], product: Product) -> Row:
         """Stores a new request, and approves it where nobody must."""
         routed, route = await self.routed(call, item, product)
+        # What cannot be granted is refused before anything is told of it.
+        granting = None if route else await self.granting(call, routed, product, [])
         call.work.emit(
             SubscriptionRequested(
                 request_id=item["requestId"],
@@ -79,8 +81,8 @@ class Opening:
                 renewal_of=item["renewalOf"],
             ).event()
         )
-        if not route:
-            routed = await self.by_itself(call, routed, product)
+        if granting is not None:
+            routed = await self.approved(call, routed, granting, BY_ITSELF, _AUTOMATIC)
         call.work.put(SUBSCRIPTIONS, routed, expected=ABSENT)
         return Row(routed, 1)
 

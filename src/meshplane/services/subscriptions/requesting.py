@@ -80,7 +80,7 @@ class Requesting:
         demand_columns(body.columns or (), asset, "columns")
         checks = self._opening.checks
         product = await checks.product(call.actor, asset)
-        row_filter = await checks.row_filter(call.actor, body.row_filter, product)
+        row_filter = await checks.wished_filter(call.actor, body.row_filter, product)
         ends = expiry(body.expires_at, call.clock.now())
         name = project.name if project else None
         item = {

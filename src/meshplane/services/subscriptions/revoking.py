@@ -24,7 +24,8 @@ class Revoking:
             return view(row, call.clock)  # begun before: what follows tries its end again
         demand_status(row, "approved", "active")
         item = {
-            **row.item,
+            # Nobody is told any more that its end comes.
+            **{name: part for name, part in row.item.items() if name != "notice"},
             "status": "revoking",
             "revokedBy": call.actor.name,
             "revokedAt": call.now,

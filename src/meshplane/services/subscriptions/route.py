@@ -1,7 +1,8 @@
 """Which way a request takes: who must say yes, by the classification of what is asked for.
 
 Pure. The strictest classification decides: that of the asset itself, of each column that is asked
-for, and of each column that the wanted row filter speaks of, since rows tell of that column too.
+for, and of each column that the wanted row filter speaks of, since rows tell of that column too. A
+tag `classification` on one of these counts as well where it is stricter.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

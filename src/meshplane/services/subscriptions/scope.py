@@ -1,7 +1,7 @@
 """What an approval grants: checked rows, masks and columns of an asset."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from meshplane.services.permissions.api import (
     Grant,
     GrantedColumn,
     MaskRule,
+    PermissionsApi,
     RowFilter,
     Target,
 )
@@ -26,6 +27,8 @@ from meshplane.services.tables.api import ColumnSummary, TablesApi
 GRANTED = frozenset({"SELECT", "DESCRIBE"})
 """What a subscription permits."""
 
+_CLASSIFICATION = "classification"
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -34,27 +37,33 @@ class Product:
     Args:
         asset: as it is published.
         columns: those of its table, by name.
+        tagged: the classifications that tags say, by column; "" is the whole asset.
     """
 
     asset: AssetSummary
     columns: Mapping[str, ColumnSummary]
+    tagged: Mapping[str, str] = field(default_factory=dict)
 
 
 class Checks:
     """Checks what is asked for and granted against the asset's table.
 
     Args:
-        tables, query: the services below.
+        tables, query, permissions: the services below.
     """
 
-    def __init__(self, tables: TablesApi, query: QueryApi) -> None:
+    def __init__(self, tables: TablesApi, query: QueryApi, permissions: PermissionsApi) -> None:
         self._tables = tables
         self._query = query
+        self._permissions = permissions
 
     async def product(self, actor: Actor, asset: AssetSummary) -> Product:
-        """The asset with its table's columns."""
+        """The asset with its table's columns, and what tags classify of it."""
         table = await self._tables.find(actor, asset.table_id)
-        return Product(asset, {column.name: column for column in table.columns} if table else {})
+        columns = {column.name: column for column in table.columns} if table else {}
+        tags = await self._permissions.assigned(actor, f"asset:{asset.asset_id}")
+        tagged = {one.column: one.value for one in tags if one.key == _CLASSIFICATION}
+        return Product(asset, columns, tagged)
 
     async def row_filter(
         self, actor: Actor, expression: str | None, product: Product
@@ -70,6 +79,18 @@ class Checks:
             FilterColumn(one.name, one.field_id, one.sql_type) for one in product.columns.values()
         ]
         return await self._query.check_row_filter(actor, expression, columns)
+
+    async def wished_filter(
+        self, actor: Actor, expression: str | None, product: Product
+    ) -> RowFilter | None:
+        """As `row_filter`, over the columns that the asset lists: whoever asks learns of no other.
+
+        Raises:
+            Invalid: ROW_FILTER_INVALID.
+        """
+        listed = {column.name for column in product.asset.columns}
+        columns = {name: column for name, column in product.columns.items() if name in listed}
+        return await self.row_filter(actor, expression, replace(product, columns=columns))
 
 
 def expiry(text: str | None, now: datetime) -> str | None:
@@ -113,21 +134,23 @@ def demand_columns(names: Sequence[str], asset: AssetSummary, field: str) -> Non
         )
 
 
-def level_of(
-    asset: AssetSummary, columns: Sequence[str] | None, row_filter: RowFilter | None
-) -> str:
+def level_of(product: Product, columns: Sequence[str] | None, row_filter: RowFilter | None) -> str:
     """The strictest classification of what is asked for; see `route`.
 
-    A condition on a column that the asset does not list is as strict as can be: nobody has said
-    what that column is.
+    A tag makes the asset or a column stricter than it is classified, and never more open. A
+    condition on a column that the asset does not list is as strict as can be: nobody has said what
+    that column is.
     """
+    asset, tagged = product.asset, product.tagged
+    listed = {column.name: column.classification for column in asset.columns}
     named = {column.name for column in row_filter.columns} if row_filter else set()
-    asked = None if columns is None else {*columns, *named}
+    asked = {*listed} if columns is None else {*columns, *named}
     return strictest(
         [
             asset.classification,
-            *(c.classification for c in asset.columns if asked is None or c.name in asked),
-            *(LEVELS[-1] for _ in named - {column.name for column in asset.columns}),
+            *(level for name, level in listed.items() if name in asked),
+            *(level for name, level in tagged.items() if name == "" or name in asked),
+            *(LEVELS[-1] for _ in named - {*listed}),
         ]
     )
 

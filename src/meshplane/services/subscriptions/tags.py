@@ -1,5 +1,7 @@
 """Which listed assets carry some tags; see `permissions.tag_expressions` for what tags mean."""
 
+from collections.abc import Awaitable, Callable
+
 from meshplane.boundary.actor import Actor
 from meshplane.services.assets.api import AssetsApi, AssetSummary
 from meshplane.services.permissions.api import (
@@ -27,24 +29,34 @@ class TaggedAssets:
         self._assets = assets
         self._permissions = permissions
 
-    async def listed(
-        self, actor: Actor, expression: Expression, limit: int
-    ) -> tuple[list[AssetSummary], bool]:
-        """The first listed assets whose tags match, by name; and whether there may be more."""
-        found: list[AssetSummary] = []
+    async def each(
+        self,
+        actor: Actor,
+        expression: Expression,
+        limit: int,
+        take: Callable[[AssetSummary], Awaitable[bool]],
+    ) -> bool:
+        """Hands over the listed assets whose tags match, by name; whether there may be more.
+
+        Args:
+            actor: who looks.
+            expression: of tags.
+            limit: how many are taken at most.
+            take: says whether it took the asset; one that it did not take takes no place.
+        """
         databases: dict[str, dict[str, str]] = {}
-        cursor, looked_at = None, 0
+        cursor, looked_at, taken = None, 0, 0
         while looked_at < _MOST_LOOKED_AT:
             page = await self._assets.listed(actor, _PAGE, cursor)
             for asset in page.assets:
                 if await self._matches(actor, expression, asset, databases):
-                    if len(found) == limit:
-                        return found, True
-                    found.append(asset)
+                    if taken == limit:
+                        return True
+                    taken += await take(asset)
             looked_at, cursor = looked_at + len(page.assets), page.cursor
             if cursor is None:
-                return found, False
-        return found, True
+                return False
+        return True
 
     async def matches(self, actor: Actor, expression: Expression, asset: AssetSummary) -> bool:
         """Whether an asset's tags match."""

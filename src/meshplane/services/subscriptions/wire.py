@@ -26,7 +26,7 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
     """The service on that ground."""
     assets, permissions = needs["assets"], needs["permissions"]
     opening = Opening(
-        Checks(needs["tables"], needs["query"]),
+        Checks(needs["tables"], needs["query"], permissions),
         parse_routes(ground.subscription_routes),
         timedelta(days=ground.subscription_notice_days),
     )
