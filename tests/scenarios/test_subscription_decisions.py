@@ -11,7 +11,7 @@ import pytest
 from meshplane.kit.clock import SystemClock, to_text
 from meshplane.run.links import issuer
 from meshplane.run.settings import read_settings
-from tests.builders.kept_state import audit_records, kept_state, settled_state
+from tests.builders.kept_state import audit_records, kept_state, settle, settled_state
 from tests.builders.refusals import fields, problem_of
 from tests.builders.server import running_server
 from tests.builders.small_mesh import SmallMesh
@@ -230,6 +230,7 @@ def test_stored_answer__shows_nothing_of_today_to_a_steward_who_lost_his_role(
         assert tom.post(path, json=body, headers=key).json()["status"] == "active"
         mesh.ask("domain-owner", "DELETE", member)
         mesh.ask("steward", "POST", f"/subscriptions/{request_id}/revoke", {"reason": "later on"})
+        settle(mesh.server.home)  # once the lake has followed, which is on record too
         before = audit_records(mesh.server.home)
         repeated = tom.post(path, json=body, headers=key)
     assert problem_of(repeated)["code"] == "SUBSCRIPTION_NOT_FOUND"

@@ -134,9 +134,10 @@ def children(pid: int | None) -> list[int]:
 
 
 def is_busy(pid: int) -> bool:
-    """Whether it has used some processor time since it was forked."""
+    """Whether it lives, and has used some processor time since it was forked."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     except FileNotFoundError:
         return False  # it has ended since it was listed
-    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") > 0.2
+    is_alive = stat[0] not in "ZX"
+    return is_alive and (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") > 0.2
