@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 MaskKind = Literal["none", "round", "truncate", "partial", "hash", "constant", "null"]
-MaskUnit = Literal["hour", "day", "week", "month", "quarter", "year"]
+MaskUnit = Literal["year", "quarter", "month", "week", "day", "hour"]
 Output = Literal["json", "arrow"]
 
 SQL_BYTES = 64 * 1024  # longer text is refused before anything parses it
