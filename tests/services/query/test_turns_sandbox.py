@@ -103,6 +103,7 @@ async def test_child_killed_by_the_kernel__takes_nobody_along_and_the_next_one_i
     sandbox: Sandbox, grants: Grants
 ) -> None:
     limits = Limits(timeout_seconds=20)
+    await nobody_busy(sandbox)
     busy = asyncio.create_task(see(sandbox, grants, STUCK, limits))
     pid = await busy_child(sandbox)
     others = [asyncio.create_task(see(sandbox, grants, SUM, limits)) for _ in range(2)]
@@ -113,6 +114,13 @@ async def test_child_killed_by_the_kernel__takes_nobody_along_and_the_next_one_i
     assert [(await one).rows for one in others] == [RIGHT] * 2
     assert (await see(sandbox, grants, "SELECT 1")).rows == [[1]]
     assert time.monotonic() - begun < 10
+
+
+async def nobody_busy(sandbox: Sandbox) -> None:
+    """Returns when what earlier tests had run has ended."""
+    async with asyncio.timeout(20):
+        while any(is_busy(pid) for pid in children(sandbox.zygote_pid)):
+            await asyncio.sleep(0.05)
 
 
 async def busy_child(sandbox: Sandbox) -> int:
