@@ -2,13 +2,17 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
+from meshplane.platform.tables import Row
 from meshplane.services.permissions.effective import effective
 from meshplane.services.permissions.mask_strength import weakest
 from meshplane.services.permissions.model import AssetAccess, MaskRule, RowScope
+from meshplane.services.permissions.policy_state import may_be_on
 from meshplane.services.permissions.semantics import access, needed
+from meshplane.services.permissions.tag_expressions import values_anywhere
 from tests.builders import naive_policy
 from tests.builders.naive_policy import HIDDEN, PLAIN, Cell, World
 from tests.builders.policies import random_world
@@ -76,6 +80,24 @@ def test_access__is_the_union_of_what_each_grant_gives_alone() -> None:
         rights = {(p, i) for one in alone for p, ids in one.rights.items() for i in ids}
         assert {(p, i) for p, ids in together.rights.items() for i in ids} == rights, seed
         assert list(together.scopes) == [scope for one in alone for scope in one.scopes], seed
+
+
+def test_access__is_the_same_without_grants_by_tags_that_are_nowhere_on_the_asset() -> None:
+    seed, left_out = fresh(), 0
+    for number in range(2_000):
+        world = random_world(random.Random(f"{seed}-{number}"))
+        tagged = values_anywhere(world.asset, world.tags)
+        kept = [
+            grant
+            for grant in world.grants
+            if may_be_on(Row({**grant.to_json(), "holder": grant.target.holder}, 1), tagged)
+        ]
+        left_out += len(world.grants) - len(kept)
+        assert the_access(replace(world, grants=type(world.grants)(kept))) == the_access(world), (
+            seed,
+            number,
+        )
+    assert left_out > 100
 
 
 def test_access__never_passes_on_what_is_not_permitted() -> None:

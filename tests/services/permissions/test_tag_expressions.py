@@ -11,6 +11,7 @@ from meshplane.services.permissions.tag_expressions import (
     first_mismatch,
     matches,
     table_tags,
+    values_anywhere,
 )
 from tests.builders.policies import column, flights
 
@@ -87,3 +88,12 @@ def test_checked__refuses_what_no_expression_is(expression: list[tuple[str, list
 def test_as_text__reads_as_people_say_it() -> None:
     expression = (("classification", ("public", "internal")), ("team", ("ops",)))
     assert as_text(expression) == "classification is public or internal, and team is ops"
+
+
+def test_values_anywhere__are_those_of_the_database_the_table_and_every_column() -> None:
+    asset = flights()
+    tags = AssetTags({"team": "ops"}, {"team": "web", "tier": "gold"}, {"pilot": {"team": "legal"}})
+    found = values_anywhere(asset, tags)
+    assert found["team"] == {"ops", "web", "legal"}
+    assert found["tier"] == {"gold"}
+    assert found["classification"] == {"internal", "confidential"}

@@ -34,6 +34,7 @@ from meshplane.services.permissions.model import (
 from meshplane.services.permissions.ports import Schemas
 from meshplane.services.permissions.semantics import access, database_access
 from meshplane.services.permissions.store import ALL, ASSET_DOMAINS, GRANTS
+from meshplane.services.permissions.tag_expressions import values_anywhere
 from meshplane.services.permissions.tagging import Tagging
 
 _CLOSED = frozenset({"missing", "changed", "failed"})
@@ -116,7 +117,14 @@ class PermissionsKeeper(Tagging, DataFilterKeeping):
         work = self._store.begin()
         # One instant: a mix of the grants of one and the tags of another was never the policy.
         with work.together():
-            grants = await policy_state.grants_of(work, principals, asset.asset_id, asset.domain_id)
+            tags = await policy_state.tags_of(work, asset.asset_id, asset.domain_id)
+            grants = await policy_state.grants_of(
+                work,
+                principals,
+                asset.asset_id,
+                asset.domain_id,
+                values_anywhere(asset, tags),
+            )
             if not grants:
                 return AssetAccess({}, {}, (), ())
             policy = await policy_state.policy_of(work, asset, grants)

@@ -1,6 +1,6 @@
 """Reads the policy that bears on an asset, or on a domain, from the store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from meshplane.platform.store import UnitOfWork
@@ -49,7 +49,11 @@ async def rows_of(
 
 
 async def grants_of(
-    work: UnitOfWork, principals: Iterable[str], asset_id: str | None, domain_id: str
+    work: UnitOfWork,
+    principals: Iterable[str],
+    asset_id: str | None,
+    domain_id: str,
+    tagged: Mapping[str, Set[str]] | None = None,
 ) -> list[Grant]:
     """Every grant of these principals that may bear on an asset or its domain, ended ones too.
 
@@ -58,6 +62,7 @@ async def grants_of(
         principals: whose grants.
         asset_id: the asset; None leaves out grants on single assets.
         domain_id: its domain.
+        tagged: `values_anywhere` of the asset; grants by tags that it has nowhere are left out.
     """
     found: list[Grant] = []
     for principal in dict.fromkeys(principals):
@@ -69,8 +74,18 @@ async def grants_of(
         for holder in (f"domain:{domain_id}", "tags"):
             one = Between(holder, holder)
             rows += await rows_of(work, GRANTS, principal, index="byHolder", where=one)
-        found += [Grant.from_json(row.item) for row in rows]
+        found += [Grant.from_json(row.item) for row in rows if may_be_on(row, tagged)]
     return found
+
+
+def may_be_on(row: Row, tagged: Mapping[str, Set[str]] | None) -> bool:
+    """Whether a grant by tags asks for values that are there; one of another kind may be."""
+    if tagged is None or row.item.get("holder") != "tags":
+        return True
+    return all(
+        not tagged.get(term["key"], frozenset()).isdisjoint(term["values"])
+        for term in row.item["target"]["expression"]
+    )
 
 
 async def all_grants_of(work: UnitOfWork, principals: Iterable[str]) -> list[Grant]:

@@ -72,6 +72,16 @@ def column_tags(asset: GovernedAsset, tags: AssetTags) -> dict[str, dict[str, st
     return found
 
 
+def values_anywhere(asset: GovernedAsset, tags: AssetTags) -> dict[str, set[str]]:
+    """The values that each key has on a table, its database, or any column of it."""
+    found: dict[str, set[str]] = {}
+    columns = {id(one): one for one in column_tags(asset, tags).values()}.values()
+    for place in (tags.database, table_tags(asset, tags), *columns):
+        for key, value in place.items():
+            found.setdefault(key, set()).add(value)
+    return found
+
+
 def as_text(expression: Expression) -> str:
     """An expression as people read it: `classification is public or internal, and team is ops`."""
     return ", and ".join(f"{key} is {_either(values)}" for key, values in expression)
