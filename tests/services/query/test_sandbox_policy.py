@@ -74,6 +74,17 @@ async def test_filter__that_fails_on_a_row_hides_the_row(
     assert [row[0] for row in shown.rows] == [2, 3]
 
 
+async def test_filter__that_fails_by_an_expression_it_holds_twice_hides_the_row(
+    sandbox: Sandbox, files: tuple[str, ...]
+) -> None:
+    once = "CAST(name AS INTEGER) > 5"
+    twice = Scope(f"({once} AND list_contains([10, 30], pay)) OR ({once} OR pay = 30)", PLAIN)
+    # Beside another scope its test is a column of its own, where the engine shares expressions.
+    found = await rows(sandbox, files, twice, Scope("pay = 20", {"id": None, "name": HASH}))
+    assert found.code is None
+    assert [row[0] for row in found.rows] == [2, 3]
+
+
 async def test_mask__each_kind_shows_its_own_and_null_stays_null(
     sandbox: Sandbox, files: tuple[str, ...]
 ) -> None:
