@@ -42,8 +42,8 @@ def open_engine() -> Connection:
     # The engine folds conditions by the least and greatest value of a column, hidden rows included,
     # and through a secure view too: over plain files `fails(x) OR id <= 500` failed or not by
     # hidden ids alone. Reading by field ids has kept such statistics back so far; this makes sure.
-    # An expression that a filter holds twice is taken out of the TRY around it, worked out once, and
-    # fails there on a hidden row.
+    # It takes an expression that a filter holds twice out of the TRY around it, too, to work it out
+    # once; there it fails on a hidden row.
     connection.execute("SET disabled_optimizers = 'statistics_propagation,common_subexpressions'")
     # A footer is read once for checking, binding and running; the process does not live to see it
     # grow old.
