@@ -248,16 +248,17 @@ def test_revoke__is_immediate_for_every_query_that_starts_after_it(
     mesh: SmallMesh, pat: Person
 ) -> None:
     """Trial after trial, while another connection of his asks without a pause."""
-    try_revoking(mesh, pat, TRIALS)
+    assert try_revoking(mesh, pat, TRIALS) == 0
 
 
 @pytest.mark.long
 def test_revoke__is_immediate_in_a_thousand_trials(mesh: SmallMesh, pat: Person) -> None:
-    try_revoking(mesh, pat, 1000)
+    assert try_revoking(mesh, pat, 1000) == 0
 
 
-def try_revoking(mesh: SmallMesh, pat: Person, trials: int) -> None:
-    stop, seen = threading.Event(), [0, 0]
+def try_revoking(mesh: SmallMesh, pat: Person, trials: int) -> int:
+    """How many queries were let through after their grant was gone."""
+    stop, seen, late = threading.Event(), [0, 0], 0
 
     def keeps_asking() -> None:
         with mesh.server.client(pat.name, (pat.group,)) as client:
@@ -273,11 +274,12 @@ def try_revoking(mesh: SmallMesh, pat: Person, trials: int) -> None:
             given = grant(mesh, pat.principal)
             assert pat.asks().is_success
             revoke(mesh, given)
-            assert refusal(pat.asks()) == (403, "ACCESS_REQUIRED")
+            late += refusal(pat.asks()) != (403, "ACCESS_REQUIRED")
     finally:
         stop.set()
         asking.join()
     assert min(seen) > 0, "the other connection met both states"
+    return late
 
 
 def test_effective__tells_what_a_person_has_by_himself_and_through_his_group(

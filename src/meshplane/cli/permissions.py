@@ -211,13 +211,8 @@ def effective(
 
     A person sees what was granted to himself, and through his projects and groups: name these.
     """
-    answer = session.api.get(
-        "/permissions/effective",
-        principal=_demanded(session, principal, project),
-        assetId=resolve.asset_id(session.api, asset),
-        projects=",".join(resolve.project_id(session.api, name) for name in through or ()) or None,
-        groups=",".join(group or ()) or None,
-    )
+    who = _demanded(session, principal, project)
+    answer = _asked(session, "effective", asset, who, through=through, group=group)
     session.show(
         answer,
         lambda: present.stacked(
@@ -244,13 +239,8 @@ def explain(
 
     A person sees what was granted to himself, and through his projects and groups: name these.
     """
-    answer = session.api.get(
-        "/permissions/explain",
-        principal=_demanded(session, principal, project),
-        assetId=resolve.asset_id(session.api, asset),
-        projects=",".join(resolve.project_id(session.api, name) for name in through or ()) or None,
-        groups=",".join(group or ()) or None,
-    )
+    who = _demanded(session, principal, project)
+    answer = _asked(session, "explain", asset, who, through=through, group=group)
     session.show(
         answer,
         lambda: present.stacked(
@@ -298,6 +288,21 @@ def _holder(session: Session, principal: str, project: str) -> str:
     if principal and project:
         raise typer.BadParameter("Give either --project or --principal.")
     return f"project:{resolve.project_id(session.api, project)}" if project else principal
+
+
+def _asked(
+    session: Session, what: str, asset: str, who: str, *, through: Through, group: Groups
+) -> dict[str, Any]:
+    """The answer about what somebody has of a product, through these projects and groups too."""
+    projects = [resolve.project_id(session.api, name) for name in through or ()]
+    answer: dict[str, Any] = session.api.get(
+        f"/permissions/{what}",
+        principal=who,
+        assetId=resolve.asset_id(session.api, asset),
+        projects=",".join(projects) or None,
+        groups=",".join(group or ()) or None,
+    )
+    return answer
 
 
 def _demanded(session: Session, principal: str, project: str) -> str:

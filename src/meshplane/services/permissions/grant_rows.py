@@ -59,6 +59,18 @@ def resource_of(grant: Grant) -> str:
     return grant.target.asset_id or grant.target.key
 
 
+def _told(grant: Grant) -> dict[str, Any]:
+    """What every event of a grant tells of it."""
+    return {
+        "grant_id": grant.grant_id,
+        "principal": grant.principal,
+        "resource": resource_of(grant),
+        "permissions": tuple(in_order(grant.permissions)),
+        "target": grant.target.key,
+        "domain_id": grant.domain_id,
+    }
+
+
 def put_grant(
     call: Call, grant: Grant, row: Row | None, how: Literal["granted", "changed"]
 ) -> None:
@@ -77,12 +89,7 @@ def put_grant(
     event = PermissionGranted if how == "granted" else PermissionChanged
     call.work.emit(
         event(
-            grant_id=grant.grant_id,
-            principal=grant.principal,
-            resource=resource_of(grant),
-            permissions=tuple(in_order(grant.permissions)),
-            target=grant.target.key,
-            domain_id=grant.domain_id,
+            **_told(grant),
             by=history.person(call),
             at=at,
         ).event()
@@ -103,12 +110,7 @@ def end_grant(call: Call, row: Row, reason: str | None = None) -> None:
     _put(call, {"grantId": grant.grant_id, "revoked": True, "changedAt": at}, row)
     call.work.emit(
         PermissionRevoked(
-            grant_id=grant.grant_id,
-            principal=grant.principal,
-            resource=resource_of(grant),
-            permissions=tuple(in_order(grant.permissions)),
-            target=grant.target.key,
-            domain_id=grant.domain_id,
+            **_told(grant),
             by=history.person(call),
             at=at,
         ).event()
@@ -124,12 +126,7 @@ def note_end(call: Call, row: Row) -> None:
     _put(call, item_of(grant, at, ended=True), row)
     call.work.emit(
         PermissionExpired(
-            grant_id=grant.grant_id,
-            principal=grant.principal,
-            resource=resource_of(grant),
-            permissions=tuple(in_order(grant.permissions)),
-            target=grant.target.key,
-            domain_id=grant.domain_id,
+            **_told(grant),
             expires_at=grant.expires_at or "",
             at=at,
         ).event()
