@@ -85,6 +85,22 @@ async def test_filter__that_fails_by_an_expression_it_holds_twice_hides_the_row(
     assert [row[0] for row in found.rows] == [2, 3]
 
 
+@pytest.mark.parametrize("row_filter", [None, "id > 0", "place.city = 'Rome' OR id = 2"])
+async def test_field_of_a_column__that_an_older_file_has_not__is_null_there(
+    sandbox: Sandbox, tmp_path: Path, row_filter: str | None
+) -> None:
+    types = {"id": "INTEGER", "place": "STRUCT(phone VARCHAR, city VARCHAR)"}
+    (tmp_path / "older").mkdir()
+    older = write(tmp_path / "older", {"id": "INTEGER"}, [(2,)])
+    newer = write(tmp_path, types, [(1, {"phone": "+1", "city": "Rome"})])
+    scope = Scope(row_filter, dict.fromkeys(types))
+    homes = Relation("hr", "homes", (*newer, *older), columns_of(types), (scope,))
+    found = await see(
+        sandbox, Grants({("hr", "homes"): homes}), "SELECT id, place.city FROM homes ORDER BY id"
+    )
+    assert (found.code, found.rows) == (None, [[1, "Rome"], [2, None]])
+
+
 async def test_mask__each_kind_shows_its_own_and_null_stays_null(
     sandbox: Sandbox, files: tuple[str, ...]
 ) -> None:

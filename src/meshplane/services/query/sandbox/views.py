@@ -197,7 +197,22 @@ def _source(relation: Relation) -> str:
         f"type: {literal(column.sql_type)}, default_value: NULL}}"
         for column in relation.columns
     )
-    return f"FROM read_parquet([{files}], hive_partitioning=false, schema=MAP {{{schema}}})"
+    read = f"FROM read_parquet([{files}], hive_partitioning=false, schema=MAP {{{schema}}})"
+    whole = ", ".join(_whole(column) for column in relation.columns if _is_struct(column))
+    return f"FROM (SELECT * REPLACE ({whole}) {read})" if whole else read
+
+
+def _is_struct(column: Column) -> bool:
+    return column.sql_type.upper().startswith("STRUCT(") and column.sql_type.endswith(")")
+
+
+def _whole(column: Column) -> str:
+    """A column of fields, in a form from which the engine does not read single fields.
+
+    It would, and fails where a file is from before the column was added.
+    """
+    name = identifier(column.policy_name)
+    return f"CASE WHEN {name} IS NOT NULL THEN {name} END AS {name}"
 
 
 def _cell(relation: Relation, seen: Visible, flags: list[str | None], key: str) -> str:
