@@ -61,7 +61,8 @@ lock: ## pin the dependencies anew; ARGS=--upgrade takes newer versions
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	"$$python" -m venv "$$folder"; \
 	"$$folder/bin/python" -m pip -qq --disable-pip-version-check install uv==$(UV_VERSION); \
-	"$$folder/bin/uv" $(COMPILE) $(ARGS) --extra build -o requirements/core.txt pyproject.toml; \
+	"$$folder/bin/uv" $(COMPILE) $(ARGS) --extra build -c requirements/constraints.in \
+		-o requirements/core.txt pyproject.toml; \
 	"$$folder/bin/uv" $(COMPILE) $(ARGS) --extra build --extra dev -c requirements/core.txt \
 		-o requirements/dev.txt pyproject.toml; \
 	"$$folder/bin/uv" $(COMPILE) $(ARGS) -o requirements/peers.txt benchmarks/peers.in

@@ -87,6 +87,7 @@ class SmallMesh:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.clients = {role: server.client(*who) for role, who in PEOPLE.items()}
+        self._rest_schedules()
         self.harbour = self._domain("harbour", {"dora@harbour": "owner", "sam@harbour": "steward"})
         self.hills = self._domain("hills", {"hal@hills": "owner"})
         self.tides = self._project(
@@ -138,6 +139,12 @@ class SmallMesh:
         self._environments()
         self._workflows()
         self._bus()
+
+    def _rest_schedules(self) -> None:
+        """What fires by the clock would write while a test looks whether a request has written."""
+        for rule in self.ask("administrator", "GET", "/events/rules?limit=200")["items"]:
+            if rule["scheduleExpression"] is not None:
+                self.ask("administrator", "POST", f"/events/rules/{rule['name']}/disable")
 
     def _environments(self) -> None:
         deployed = {"projectId": self.tides, "targetEnvironment": "staging"}

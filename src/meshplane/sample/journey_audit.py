@@ -80,10 +80,18 @@ def _workflows(stage: Stage) -> str:
     found = stage.wait_until("all workflows have ended", ended)
     for machine, count in _EXECUTIONS.items():
         stage.check(f"executions of {machine}", ["SUCCEEDED"] * count, found[machine])
-    told = stage.api(ADMIN).items("/events", type="ProjectSetupCompleted")
-    prepared = [one for one in told if one["detail"]["projectId"] in _own(stage)]
+    prepared = stage.wait_until("every project has its folders", lambda: _prepared(stage))
     stage.check("projects set up", _EXECUTIONS["project-setup"], len(prepared))
     return f"{sum(_EXECUTIONS.values())} executions of {len(_EXECUTIONS)} machines, all succeeded"
+
+
+def _prepared(stage: Stage) -> list[str] | None:
+    """The projects whose workspace is made, once all are: it is made beside their workflow."""
+    own = _own(stage)
+    told = stage.api(ADMIN).items("/events", type="ProjectSetupCompleted")
+    projects = [str(one["detail"]["projectId"]) for one in told]
+    prepared = [project for project in projects if project in own]
+    return prepared if len(prepared) >= _EXECUTIONS["project-setup"] else None
 
 
 def _executions(stage: Stage, machine: str) -> list[dict[str, Any]]:
