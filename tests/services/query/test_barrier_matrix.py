@@ -82,7 +82,13 @@ FAILING = (
     f"printf(CASE WHEN {HIDDEN} THEN '%d' ELSE '%s' END, name) <> ''",
     f"repeat('x', CASE WHEN {HIDDEN} THEN 5000000000 ELSE 1 END) = 'x'",
 )
-ORDINARY = ("SELECT count(*) FROM s.t WHERE {}",)
+# A number that is worked out by way of the expression.
+NUMBER = "(CASE WHEN {0} THEN id ELSE -id END)"
+ORDINARY = (
+    "SELECT count(*) FROM s.t WHERE {}",
+    # Engines make a join of a list as long as this, and push it below filters.
+    f"SELECT count(*) FROM s.t WHERE {NUMBER} IN (0, 1, 2, 3, 4, 5, 6)",
+)
 THOROUGH = (
     *ORDINARY,
     "SELECT count({}) FROM s.t",
@@ -92,6 +98,39 @@ THOROUGH = (
     "SELECT count(*) FROM (SELECT * FROM s.t UNION ALL SELECT * FROM s.t) WHERE {}",
     "SELECT count(*) FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM s.t) WHERE {}",
     "SELECT count(*) FROM s.t WHERE id IN (SELECT id FROM s.t WHERE {})",
+    f"SELECT count(*) FROM s.t WHERE {NUMBER} NOT IN (0, 1, 2, 3, 4, 5, 6)",
+    f"SELECT count(*) FROM s.t WHERE (id, {NUMBER}) IN "
+    "((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6))",
+    f"SELECT count(*) FROM s.t WHERE {NUMBER} IN (SELECT unnest([1, 2, 3]))",
+    f"SELECT count(*) FROM s.t WHERE {NUMBER} NOT IN (SELECT id FROM s.t WHERE id < 3)",
+    f"SELECT count(*) FROM s.t WHERE {NUMBER} = ANY (SELECT id FROM s.t)",
+    f"SELECT count(*) FROM s.t WHERE EXISTS (FROM s.t AS b WHERE b.id = {NUMBER})",
+    f"SELECT count(*) FROM range(100) AS r(n) JOIN s.t ON n = {NUMBER}",
+    f"SELECT count(*) FROM s.t LEFT JOIN range(100) AS r(n) ON n = {NUMBER}",
+    f"SELECT count(*) FROM range(100) AS r(n) LEFT JOIN s.t ON n < {NUMBER}",
+    f"SELECT count(*) FROM s.t SEMI JOIN range(100) AS r(n) ON n = {NUMBER}",
+    f"SELECT count(*) FROM s.t ANTI JOIN range(100) AS r(n) ON n = {NUMBER}",
+    f"SELECT count(*) FROM s.t ASOF JOIN (SELECT range AS n FROM range(100)) ON {NUMBER} >= n",
+    f"SELECT id FROM s.t WHERE {NUMBER} > (SELECT avg(id) FROM s.t) ORDER BY 1",
+    f"SELECT sum({NUMBER}) OVER (PARTITION BY {NUMBER} % 3 ORDER BY id) FROM s.t "
+    "ORDER BY 1 LIMIT 5",
+    f"SELECT id FROM s.t QUALIFY row_number() OVER (ORDER BY {NUMBER}) < 4",
+    "SELECT count(*) FILTER (WHERE {}), min(id) FROM s.t",
+    f"SELECT id % 3, max({NUMBER}) FROM s.t GROUP BY GROUPING SETS ((1), ()) ORDER BY ALL",
+    "SELECT count(*) FROM s.t GROUP BY region HAVING bool_or({})",
+    f"SELECT {NUMBER} FROM s.t EXCEPT SELECT range FROM range(3) ORDER BY 1 LIMIT 4",
+    f"SELECT {NUMBER} FROM s.t INTERSECT SELECT range FROM range(9) ORDER BY 1 LIMIT 4",
+    f"SELECT DISTINCT ON ({NUMBER} % 5) id FROM s.t ORDER BY {NUMBER} % 5, id",
+    f"SELECT id FROM s.t ORDER BY {NUMBER} DESC LIMIT 5",
+    f"WITH q AS MATERIALIZED (SELECT {NUMBER} AS i FROM s.t) "
+    "SELECT count(*) FROM q JOIN q AS b USING (i)",
+    f"WITH RECURSIVE q(i) AS "
+    f"(SELECT {NUMBER} FROM s.t UNION SELECT i + 1 FROM q WHERE i IN (1, 2)) "
+    "SELECT count(*) FROM q",
+    f"SELECT count(*) FROM s.t, LATERAL (SELECT {NUMBER} AS k) WHERE k IN (1, 2, 3, 4, 5, 6, 7)",
+    f"SELECT arg_max(name, {NUMBER}) FROM s.t",
+    "SELECT id FROM s.t WHERE region IN ('EU', 'A', 'B', 'C', 'D', 'E') AND {} ORDER BY id LIMIT 3",
+    "SELECT id FROM s.t WHERE name IN ('1', 'A', 'B', 'C', 'D', 'E') AND {} ORDER BY id LIMIT 3",
 )
 
 
