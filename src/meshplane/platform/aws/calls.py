@@ -1,0 +1,250 @@
+"""Calling AWS: sessions, clients, retries, errors."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ReadTimeoutError,
+)
+from botocore.session import Session as BotocoreSession
+from botocore.session import get_session
+
+from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
+from meshplane.platform.aws.place import AwsPlace
+
+_THREADS = 16
+# What AWS says when it wants the same call later, in the words of its services.
+_LATER = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+        "PriorRequestNotComplete",
+        "EC2ThrottledException",
+        "ConcurrentModificationException",
+        "InternalServerException",
+        "InternalServiceException",
+        "InternalServerError",
+        "InternalError",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "OperationTimeoutException",
+    }
+)
+_SERVER_FAULT = 500
+
+
+class Aws:
+    """Calls AWS as one principal.
+
+    Thread-safe. Every call names its service and its operation by literals.
+
+    Args:
+        place: where AWS is.
+        session: whose credentials; by default what boto3 finds, IRSA and profiles included.
+    """
+
+    def __init__(self, place: AwsPlace, session: BotocoreSession | None = None) -> None:
+        self.place = place
+        self._core = session if session is not None else get_session()
+        self._boto = boto3.session.Session(botocore_session=self._core, region_name=place.region)
+        self._clients: dict[str, Any] = {}
+        self._roles: dict[tuple[str, str], Aws] = {}
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def run(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        """One call; blocks.
+
+        Args:
+            service: botocore's name: `lakeformation`.
+            operation: boto3's method: `grant_permissions`.
+            parameters: as botocore's model has them.
+
+        Raises:
+            AwsRejected: AWS said no.
+            AwsUnavailable: no answer, or a request to come later, after all attempts.
+        """
+        method = getattr(self.client(service), operation)
+        try:
+            answer: dict[str, Any] = method(**parameters)
+        except ClientError as error:
+            raise _refusal(service, operation, error) from error
+        except (ReadTimeoutError, ConnectionClosedError) as error:
+            raise AwsUnavailable(service, operation, "no answer", may_have_happened=True) from error
+        except BotoCoreError as error:
+            raise AwsUnavailable(
+                service, operation, type(error).__name__, may_have_happened=False
+            ) from error
+        return answer
+
+    async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        """As `run`, without blocking the event loop."""
+        loop = asyncio.get_running_loop()
+        work = partial(self.run, service, operation, **parameters)
+        return await loop.run_in_executor(self._threads(), work)
+
+    def run_pages(
+        self, service: str, operation: str, /, **parameters: Any
+    ) -> Iterator[dict[str, Any]]:
+        """The pages of an operation for which botocore knows a paginator; blocks."""
+        paginator = self.client(service).get_paginator(operation)
+        pages = iter(paginator.paginate(**parameters))
+        while True:
+            try:
+                page = next(pages)
+            except StopIteration:
+                return
+            except ClientError as error:
+                raise _refusal(service, operation, error) from error
+            except BotoCoreError as error:
+                # A list changes nothing, so a lost answer has no effect.
+                raise AwsUnavailable(
+                    service, operation, type(error).__name__, may_have_happened=False
+                ) from error
+            yield page
+
+    async def pages(
+        self, service: str, operation: str, /, **parameters: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        """As `run_pages`, without blocking the event loop."""
+        loop = asyncio.get_running_loop()
+        pages = self.run_pages(service, operation, **parameters)
+        while True:
+            page = await loop.run_in_executor(self._threads(), next, pages, None)
+            if page is None:
+                return
+            yield page
+
+    def as_role(self, role_arn: str, session_name: str, **more: Any) -> "Aws":
+        r"""AWS as a role sees it; its credentials are renewed by themselves.
+
+        Args:
+            role_arn: whom to be.
+            session_name: who it is for, 2 to 64 of `[\\w+=,.@-]`; CloudTrail shows it.
+            more: further parameters of `sts assume_role`: `DurationSeconds`, `Tags`, `ExternalId`.
+        """
+        key = (role_arn, session_name)
+        with self._lock:
+            if key not in self._roles:
+                self._roles[key] = Aws(self.place, self._assumed(role_arn, session_name, more))
+            return self._roles[key]
+
+    def in_account(self, account: str) -> "Aws":
+        """AWS as the mesh's role in another account sees it; itself for the mesh's own account.
+
+        Raises:
+            AwsRejected: ACCOUNT_UNKNOWN, the settings name no role there.
+        """
+        if account == self.place.account:
+            return self
+        role = self.place.account_roles.get(account)
+        if role is None:
+            raise AwsRejected("sts", "assume_role", "NoRole", code="ACCOUNT_UNKNOWN")
+        return self.as_role(role, "meshplane")
+
+    def client(self, service: str) -> Any:
+        """The client of a service, for libraries that want one. Adapters use `call` and `run`."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._boto.client(
+                    service,
+                    endpoint_url=self.place.endpoint(service),
+                    config=_config(self.place, service),
+                )
+            return self._clients[service]
+
+    def frozen_credentials(self) -> Any:
+        """Access key, secret key and token of now, for libraries that read S3 themselves."""
+        credentials = self._core.get_credentials()
+        return credentials.get_frozen_credentials() if credentials is not None else None
+
+    def close(self) -> None:
+        """Ends the threads and connections, of the roles as well."""
+        with self._lock:
+            roles, clients = list(self._roles.values()), list(self._clients.values())
+            self._roles.clear()
+            self._clients.clear()
+            pool, self._pool = self._pool, None
+        for role in roles:
+            role.close()
+        for client in clients:
+            client.close()
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
+            return self._pool
+
+    def _assumed(
+        self, role_arn: str, session_name: str, more: Mapping[str, Any]
+    ) -> BotocoreSession:
+        fetcher = AssumeRoleCredentialFetcher(
+            client_creator=_sts_of(self.place, self._core),
+            source_credentials=self._core.get_credentials(),
+            role_arn=role_arn,
+            extra_args={"RoleSessionName": session_name, **more},
+        )
+        session = get_session()
+        session._credentials = DeferredRefreshableCredentials(
+            method="assume-role", refresh_using=fetcher.fetch_credentials
+        )
+        return session
+
+
+def _sts_of(place: AwsPlace, core: BotocoreSession) -> Callable[..., Any]:
+    def create(service: str, **given: Any) -> Any:
+        given.setdefault("region_name", place.region)
+        return core.create_client(
+            service,
+            endpoint_url=place.endpoint(service),
+            config=_config(place, service),
+            **given,
+        )
+
+    return create
+
+
+def _config(place: AwsPlace, service: str) -> Config:
+    local = place.endpoint(service) is not None
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": place.most_attempts},
+        connect_timeout=place.connect_seconds,
+        read_timeout=place.read_seconds,
+        max_pool_connections=_THREADS,
+        # A sandbox answers at one address: no bucket or prefix may become part of the host.
+        s3={"addressing_style": "path"} if local else None,
+        inject_host_prefix=not local,
+    )
+
+
+def _refusal(service: str, operation: str, error: ClientError) -> AwsRejected | AwsUnavailable:
+    told = error.response.get("Error", {})
+    code = str(told.get("Code", "Unknown"))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _LATER or status >= _SERVER_FAULT:
+        # An answer of 5xx may come after the effect.
+        return AwsUnavailable(service, operation, code, may_have_happened=status >= _SERVER_FAULT)
+    return AwsRejected(service, operation, code, answer=error.response)
