@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from meshplane.kit.errors import Invalid
+from meshplane.run.aws_settings import PARTS
 from meshplane.run.catalogue import SERVICES, chosen
 from meshplane.run.links import issuer, note_issuer_url
 from meshplane.run.settings import Settings, read_settings
+
+WHERE = {"aws_region": "eu-central-1", "aws_account": "111122223333"}
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +113,13 @@ BAD = [
     ("links", '{"projects": "127.0.0.1:8001"}'),
     ("links", '{"projects": "http://user:secret@127.0.0.1:8001"}'),
     ("links", '{"projects": "http://127.0.0.1:8001?x=1"}'),
+    ("aws_parts", "moon"),
+    ("aws_region", "Frankfurt"),
+    ("aws_account", "1234"),
+    ("aws_endpoint_url", "localhost:5000"),
+    ("aws_account_roles", "444455556666"),
+    ("aws_prefix", "Mesh_"),
+    ("aws_scan_usd_per_tib", "-1"),
 ]
 
 
@@ -232,3 +242,32 @@ def test_issuer__noted_by_a_whole_server__is_that_of_every_process(tmp_path: Pat
         read_settings(home=tmp_path, port=1001, only=("domains",)),
     ):
         assert issuer(settings).discovery()["issuer"] == "http://127.0.0.1:4321"
+
+
+def test_aws__all_stands_for_every_part() -> None:
+    settings = read_settings(aws_parts="all", aws_region="eu-central-1", aws_account="111122223333")
+    assert settings.aws_parts == PARTS
+
+
+def test_aws__roles_in_other_accounts_are_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    role = "arn:aws:iam::444455556666:role/meshplane"
+    monkeypatch.setenv("MESHPLANE_AWS_ACCOUNT_ROLES", f" 444455556666 = {role}")
+    assert read_settings().aws_account_roles == {"444455556666": role}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"aws_parts": "lake"}, "needs aws_region and aws_account"),
+        ({"aws_parts": "moon", **WHERE}, "there is no part moon"),
+        ({"aws_region": "Frankfurt"}, "must be a region"),
+        ({"aws_account": "1234"}, "12 digits"),
+        ({"aws_endpoint_url": "localhost:5000"}, "must be an http or https address"),
+        ({"aws_account_roles": "444455556666"}, "must be 444455556666=arn"),
+        ({"aws_prefix": "Mesh_"}, "lower-case letters"),
+    ],
+)
+def test_aws__what_does_not_hold_is_named(given: dict[str, str], told: str) -> None:
+    refused = _refused(**given)
+    assert told in refused.message
+    assert refused.fields[0].field == next(iter(given))

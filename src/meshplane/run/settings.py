@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from meshplane.kit.errors import FieldProblem, Invalid
+from meshplane.run.aws_settings import AwsSettings
 from meshplane.run.catalogue import SERVICES
 from meshplane.services.subscriptions.route import DEFAULT_ROUTES, parse_routes
 
@@ -27,7 +28,7 @@ _HOST = re.compile(
 )
 
 
-class Settings(BaseSettings):
+class Settings(AwsSettings):
     """All settings of a process. Unknown ones are refused, so that a misspelt one is noticed."""
 
     model_config = SettingsConfigDict(

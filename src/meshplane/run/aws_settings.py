@@ -1,0 +1,106 @@
+"""The settings of a mesh that runs on AWS, wholly or in part."""
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode
+
+PARTS = ("store", "tables", "lake", "query", "bus", "workflows", "portal", "shares", "quality")
+"""What can run on AWS, each by itself."""
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
+_PREFIX = re.compile(r"([a-z][a-z0-9-]{0,20})?")
+
+
+class AwsSettings(BaseSettings):
+    """What a process must know of AWS. Credentials come as boto3 finds them, IRSA included."""
+
+    aws_region: str | None = Field(None, description="The region: `eu-central-1`.")
+    aws_account: str | None = Field(None, description="The account of the mesh, 12 digits.")
+    aws_endpoint_url: str | None = Field(
+        None,
+        description="Where every AWS service answers, for a sandbox; where AWS does if empty.",
+    )
+    aws_account_roles: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="The role that the mesh takes in other accounts: `ACCOUNT=ARN,…`.",
+    )
+    aws_prefix: str = Field(
+        "",
+        description="What names on AWS begin with, where several meshes share an account.",
+    )
+    aws_scan_usd_per_tib: float = Field(
+        5.0, ge=0, description="What Athena charges for a TiB scanned, for the costs of queries."
+    )
+    aws_parts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="What runs on AWS instead of this machine: `all`, or some of "
+        + ", ".join(f"`{part}`" for part in PARTS)
+        + ".",
+    )
+
+    @field_validator("aws_parts", mode="before")
+    @classmethod
+    def _parts(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = tuple(name.strip() for name in value.split(",") if name.strip())
+        return PARTS if tuple(value) == ("all",) else value
+
+    @field_validator("aws_parts")
+    @classmethod
+    def _are_parts(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        where = (info.data.get("aws_region"), info.data.get("aws_account"))
+        if value and None in where:
+            raise ValueError("needs aws_region and aws_account")
+        for name in value:
+            if name not in PARTS:
+                raise ValueError(f"there is no part {name}; there are {', '.join(PARTS)}, and all")
+        return value
+
+    @field_validator("aws_account_roles", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        return {account.strip(): role.strip() for account, _, role in pairs}
+
+    @field_validator("aws_account_roles")
+    @classmethod
+    def _are_roles(cls, value: dict[str, str]) -> dict[str, str]:
+        for account, role in value.items():
+            if not _ACCOUNT.fullmatch(account) or not _ROLE.fullmatch(role):
+                raise ValueError("must be 444455556666=arn:aws:iam::444455556666:role/NAME,…")
+        return value
+
+    @field_validator("aws_region")
+    @classmethod
+    def _is_region(cls, value: str | None) -> str | None:
+        if value is not None and not _REGION.fullmatch(value):
+            raise ValueError("must be a region of AWS, such as eu-central-1")
+        return value
+
+    @field_validator("aws_account")
+    @classmethod
+    def _is_account(cls, value: str | None) -> str | None:
+        if value is not None and not _ACCOUNT.fullmatch(value):
+            raise ValueError("must be the 12 digits of an account")
+        return value
+
+    @field_validator("aws_endpoint_url")
+    @classmethod
+    def _is_endpoint(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("must be an http or https address")
+        return value
+
+    @field_validator("aws_prefix")
+    @classmethod
+    def _is_prefix(cls, value: str) -> str:
+        if not _PREFIX.fullmatch(value):
+            raise ValueError("must be up to 21 lower-case letters, digits and hyphens")
+        return value
