@@ -102,6 +102,9 @@ def test_removed_by_hand__queries_close_at_once_and_reconciling_opens_them(
         removal = {"key": entry["key"], "reason": "They left."}
         told = mesh.ask("administrator", "POST", "/lake/grants/remove", removal)
         assert (told["drift"], told["grantId"]) == ("missing", made["grantId"])
+        # As if the process had ended between the lake's commit and its own.
+        again = mesh.ask("administrator", "POST", "/lake/grants/remove", removal)
+        assert again == told
 
         refused = nick.post("/api/v1/query", json=COUNT)
         assert refused.status_code == 403

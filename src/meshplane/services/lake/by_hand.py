@@ -101,17 +101,20 @@ class ByHand:
     async def remove(self, call: Call, body: LakeGrantRemoval) -> LakeGrantEdit:
         """Takes a grant of the lake away.
 
+        What a grant wants and the lake lacks already can be taken away, too: the request may come
+        again because its process ended between the lake's commit and its own.
+
         Raises:
             Missing: LAKE_GRANT_NOT_FOUND.
             Unavailable: LAKE_UNAVAILABLE.
         """
         await call.allow(MESH)
-        found = await self._lake.find(body.key)
+        wanted = await self._looking.wanted(itself(call), body.key)
+        found = await self._lake.find(body.key) or (wanted.entry if wanted is not None else None)
         if found is None:
             raise Missing(
                 "LAKE_GRANT_NOT_FOUND", "The lake holds nothing under this key.", field="key"
             )
-        wanted = await self._looking.wanted(itself(call), found.key)
         drift = "none" if wanted is None else "missing"
         await self._edit(call, LakeChange("remove", found), wanted, drift)
         return LakeGrantEdit.model_validate(
