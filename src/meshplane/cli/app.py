@@ -21,6 +21,7 @@ from meshplane.cli import (
     quality,
     queries,
     query,
+    sandbox,
     serve,
     subscriptions,
     tables,
@@ -56,6 +57,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
+app.add_typer(sandbox.app, name="sandbox")
 
 
 def main() -> None:

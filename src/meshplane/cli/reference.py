@@ -9,8 +9,11 @@ from pathlib import Path
 from meshplane.cli.reference_asyncapi import asyncapi_document
 from meshplane.cli.reference_commands import commands_page
 from meshplane.cli.reference_errors import errors_page
+from meshplane.cli.reference_iam import policies
 from meshplane.cli.reference_openapi import openapi_document
 from meshplane.cli.reference_pages import events_page, policies_page, settings_page
+
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def pages() -> dict[str, str]:
@@ -23,6 +26,7 @@ def pages() -> dict[str, str]:
         "events.md": events_page(),
         "policies.md": policies_page(),
         "cli.md": commands_page(),
+        **{f"iam/{part}.json": text for part, text in policies(PACKAGE).items()},
     }
 
 
@@ -30,6 +34,7 @@ def main() -> None:
     """Writes the files into the folder that the command line names."""
     folder = Path(sys.argv[1])
     for name, text in pages().items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
         print(f"wrote {folder / name}")
 

@@ -1,0 +1,212 @@
+"""IAM policies for each part of the product: the actions that its code calls, and no others.
+
+What a policy does not know until a mesh has its place stands as a variable of the settings, so that
+`envsubst` fills it in: `${MESHPLANE_AWS_ACCOUNT}`, `${MESHPLANE_AWS_REGION}`,
+`${MESHPLANE_AWS_PREFIX}`.
+
+Source of the resources: the Service Authorization Reference, "Resource types" of each service.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from meshplane.cli.reference_aws_calls import CallSite, call_sites, sources, takes_roles
+from meshplane.sandbox.iam_actions import actions_of, passes_role
+from meshplane.sandbox.models import service_model
+
+PREFIX = "${MESHPLANE_AWS_PREFIX}"
+_ACCOUNT, _REGION = "${MESHPLANE_AWS_ACCOUNT}", "${MESHPLANE_AWS_REGION}"
+_ROLES = f"arn:aws:iam::{_ACCOUNT}:role/{PREFIX}*"
+# The roles that a mesh takes elsewhere have names that the other party chose.
+_ROLES_ANYWHERE = "arn:aws:iam::*:role/*"
+
+# What libraries call by themselves, without `Aws`: pyarrow reads and writes the files of tables, in
+# buckets whose keys belong to KMS.
+_BESIDE: Mapping[str, Sequence[tuple[str, str]]] = {
+    "tables": (
+        ("kms", "Decrypt"),
+        ("kms", "GenerateDataKey"),
+        ("s3", "AbortMultipartUpload"),
+        ("s3", "CompleteMultipartUpload"),
+        ("s3", "CreateMultipartUpload"),
+        ("s3", "DeleteObject"),
+        ("s3", "DeleteObjects"),
+        ("s3", "GetObject"),
+        ("s3", "HeadBucket"),
+        ("s3", "HeadObject"),
+        ("s3", "ListObjectsV2"),
+        ("s3", "ListParts"),
+        ("s3", "PutObject"),
+        ("s3", "UploadPart"),
+    ),
+}
+
+# What there is below an account, where names begin with the prefix of the mesh if they can, and the
+# word that actions on it have in their names, if there is one.
+_RESOURCES: Mapping[str, Mapping[str, str]] = {
+    "athena": {"workgroup/{prefix}*": ""},
+    "cloudformation": {"stack/{prefix}*/*": ""},
+    "datazone": {"domain/*": ""},
+    "dynamodb": {"table/{prefix}*": ""},
+    "events": {
+        "api-destination/{prefix}*": "ApiDestination",
+        "archive/{prefix}*": "Archive",
+        "connection/{prefix}*": "Connection",
+        "event-bus/*": "",
+        "replay/{prefix}*": "Replay",
+        "rule/*": "",
+    },
+    "glue": {
+        "catalog": "",
+        "crawler/{prefix}*": "Crawler",
+        "dataQualityRuleset/*": "DataQuality",
+        "database/*": "",
+        "table/*": "",
+    },
+    "kms": {"alias/{prefix}*": "Alias", "key/*": ""},
+    "lambda": {"function:{prefix}*": ""},
+    "scheduler": {"schedule-group/{prefix}*": "", "schedule/{prefix}*": ""},
+    "secretsmanager": {"secret:{prefix}*": ""},
+    "sns": {"{prefix}*": ""},
+    "sqs": {"{prefix}*": ""},
+    "states": {"execution:{prefix}*": "Execution", "stateMachine:{prefix}*": ""},
+}
+_GLOBAL: Mapping[str, Sequence[str]] = {
+    "iam": (_ROLES,),
+    "s3": ("arn:aws:s3:::*",),
+}
+# Actions that name no resource, so that only `*` allows them.
+_WITHOUT_RESOURCE = frozenset(
+    {
+        "datazone:CreateDomain",
+        "datazone:ListDomains",
+        "kms:CreateKey",
+        "s3:ListAllMyBuckets",
+        "states:SendTaskFailure",
+        "states:SendTaskHeartbeat",
+        "states:SendTaskSuccess",
+        "states:ValidateStateMachineDefinition",
+    }
+)
+# Services whose lists name no resource.
+_LISTS_WITHOUT_RESOURCE = frozenset(
+    {"athena", "dynamodb", "events", "iam", "kms", "scheduler", "sns", "sqs", "states"}
+)
+# Who a role is handed to, where it is not `SERVICE.amazonaws.com`.
+_PASSED_TO = {"stepfunctions": "states.amazonaws.com"}
+
+
+def policies(package: Path) -> dict[str, str]:
+    """A policy for each part that calls AWS, as JSON, by the part's name.
+
+    Args:
+        package: the folder of the product's code.
+    """
+    calls: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    acting = set()
+    for path, text in sources(package):
+        part = part_of(path)
+        calls[part] |= {(site.service, operation(site)) for site in call_sites(path, text)}
+        if takes_roles(text):
+            acting.add(part)
+    return {
+        part: json.dumps(_policy({*called, *_BESIDE.get(part, ())}, acts=part in acting), indent=2)
+        + "\n"
+        for part, called in sorted(calls.items())
+        if called
+    }
+
+
+def part_of(path: str) -> str:
+    """The part that a file belongs to: its service, or else its package.
+
+    In `platform/aws` each of AWS's services that has files there is a part.
+    """
+    folders = path.split("/")
+    if folders[0] == "services" and len(folders) > 2:
+        return folders[1]
+    if folders[:2] == ["platform", "aws"]:
+        return folders[-1].removesuffix(".py").partition("_")[0]
+    return folders[0]
+
+
+def operation(site: CallSite) -> str:
+    """The model's name of what a call site calls.
+
+    Raises:
+        KeyError: the service has no such operation.
+    """
+    from botocore import xform_name
+
+    names: dict[str, str] = {
+        xform_name(name): name for name in service_model(site.service).operation_names
+    }
+    return names[site.method]
+
+
+def _policy(called: Iterable[tuple[str, str]], *, acts: bool) -> dict[str, Any]:
+    called = sorted(called)
+    grouped: dict[tuple[str, bool], set[str]] = defaultdict(set)
+    for service, name in called:
+        for action in actions_of(service, name):
+            grouped[action.partition(":")[0], _is_anywhere(action)].add(action)
+    statements: list[dict[str, Any]] = [
+        {
+            "Sid": _sid(prefix) + ("Anywhere" if anywhere else ""),
+            "Effect": "Allow",
+            "Action": sorted(actions),
+            "Resource": ["*"] if anywhere else _resources(prefix, actions),
+        }
+        for (prefix, anywhere), actions in sorted(grouped.items())
+    ]
+    passed = sorted({_passed_to(service) for service, name in called if passes_role(service, name)})
+    if passed:
+        statements.append(
+            {
+                "Sid": "RolesHandedOn",
+                "Effect": "Allow",
+                "Action": ["iam:PassRole"],
+                "Resource": [_ROLES],
+                "Condition": {"StringEquals": {"iam:PassedToService": passed}},
+            }
+        )
+    if acts:
+        statements.append(
+            {
+                "Sid": "RolesTaken",
+                "Effect": "Allow",
+                "Action": ["sts:AssumeRole"],
+                "Resource": [_ROLES_ANYWHERE],
+            }
+        )
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _is_anywhere(action: str) -> bool:
+    prefix, _, name = action.partition(":")
+    if prefix not in _RESOURCES and prefix not in _GLOBAL:
+        return True
+    lists = name.startswith("List") and prefix in _LISTS_WITHOUT_RESOURCE
+    return lists or action in _WITHOUT_RESOURCE
+
+
+def _resources(prefix: str, actions: Iterable[str]) -> list[str]:
+    if prefix in _GLOBAL:
+        return list(_GLOBAL[prefix])
+    start = f"arn:aws:{prefix}:{_REGION}:{_ACCOUNT}:"
+    return [
+        start + each.format(prefix=PREFIX)
+        for each, word in _RESOURCES[prefix].items()
+        if any(word in action for action in actions)
+    ]
+
+
+def _passed_to(service: str) -> str:
+    return _PASSED_TO.get(service, f"{service}.amazonaws.com")
+
+
+def _sid(prefix: str) -> str:
+    return "".join(word.capitalize() for word in prefix.split("-"))
