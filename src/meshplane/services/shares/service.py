@@ -1,7 +1,8 @@
 """Use cases of shares.
 
-The steps move a share's state and record when; the resource share and the grants in an account are
-made from that record, which the account's own adapter carries out.
+The steps move a share's state and record when. Where shares are carried out in an account, each
+step is carried out before it is recorded: one that was done and not recorded is done again, which
+changes nothing, and one that was recorded was done.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import Resource
 from meshplane.services.assets.api import AssetsApi, no_such_asset
+from meshplane.services.shares.ports import SharedTable, Sharing
 from meshplane.services.shares.schemas import (
     AcceptanceView,
     NewShare,
@@ -32,10 +34,15 @@ class Shares:
 
     Args:
         assets: the service below.
+        sharing: carries shares out; None where they are recorded alone.
+        account: of the mesh, where they are carried out.
     """
 
-    def __init__(self, assets: AssetsApi) -> None:
+    def __init__(
+        self, assets: AssetsApi, sharing: Sharing | None = None, account: str = ""
+    ) -> None:
         self._assets = assets
+        self._sharing, self._account = sharing, account
 
     async def share(self, call: Call, body: NewShare) -> ShareView:
         """Begins a share of a published asset.
@@ -52,9 +59,12 @@ class Shares:
             "assetId": asset.asset_id,
             "assetName": asset.name,
             "domainId": asset.domain_id,
+            "domainName": asset.domain_name,
             "projectId": asset.project_id,
             "targetAccount": body.target_account,
             "permissions": sorted(set(body.permissions)),
+            "readerRole": body.reader_role,
+            "linkDatabase": body.link_database or f"{asset.domain_name}-shared",
             "status": "PENDING",
             "initiatedBy": call.actor.on_behalf_of or call.actor.name,
             "initiatedAt": call.now,
@@ -95,8 +105,11 @@ class Shares:
 
     async def acceptance(self, call: Call, share_id: str) -> AcceptanceView:
         """Whether the other side has accepted."""
-        status = (await _allowed(call, share_id)).item["status"]
+        item = (await _allowed(call, share_id)).item
+        status = item["status"]
         accepted = status in _WAY and _WAY.index(status) >= _WAY.index("ACCEPTED")
+        if status == "GRANTED" and self._sharing is not None:
+            accepted = await self._taken(self._sharing, item)
         return AcceptanceView(share_id=share_id, accepted=accepted, status=status)
 
     async def advance(self, call: Call, share_id: str, to: str) -> ShareView:
@@ -117,12 +130,16 @@ class Shares:
             raise Conflict("SHARE_FAILED", "The share has failed: begin another.", field="shareId")
         if _WAY.index(status) >= _WAY.index(to):
             return _view(row)
+        if status == "GRANTED" and to == "VERIFIED" and self._sharing is not None:
+            # The other account itself tells that it has accepted.
+            status = "ACCEPTED" if await self._taken(self._sharing, row.item) else status
         if _WAY.index(status) + 1 != _WAY.index(to):
             raise Conflict(
                 "SHARE_NOT_READY",
                 f"The share is {status}: it cannot become {to} yet.",
                 field="shareId",
             )
+        await self._carry_out(row.item, to)
         changes: dict[str, Any] = {"status": to}
         if to == "ACCEPTED":
             changes["acceptedBy"] = call.actor.on_behalf_of or call.actor.name
@@ -142,7 +159,47 @@ class Shares:
             raise Conflict(
                 "SHARE_ACTIVE", "The share is active: it cannot fail any more.", field="shareId"
             )
+        if self._sharing is not None:
+            await self._sharing.withdraw(self._shared(row.item))
         return _moved(call, row, {"status": _FAILED, "failureReason": body.reason}, ends=True)
+
+    async def _carry_out(self, item: dict[str, Any], to: str) -> None:
+        """Does what a step says.
+
+        Raises:
+            Conflict: SHARE_NOT_ACCEPTED, SHARE_REJECTED, SHARE_NOT_READABLE, LINK_NAME_TAKEN.
+            Unavailable: AWS_UNAVAILABLE, AWS_TOO_SLOW.
+        """
+        if self._sharing is None:
+            return
+        shared = self._shared(item)
+        if to in ("SHARED", "GRANTED"):
+            await self._sharing.offer(shared)
+        elif to == "ACCEPTED" and not await self._taken(self._sharing, item):
+            raise Conflict(
+                "SHARE_NOT_ACCEPTED",
+                f"Account {item['targetAccount']} has not accepted: accept the invitation there.",
+                field="shareId",
+            )
+        elif to == "VERIFIED":
+            await self._sharing.link(shared)
+            await self._sharing.verify(shared)
+
+    async def _taken(self, sharing: Sharing, item: dict[str, Any]) -> bool:
+        """Whether the other account takes part; it is made to where the mesh has a role there."""
+        return await sharing.accept(self._shared(item)) == "ACCEPTED"
+
+    def _shared(self, item: dict[str, Any]) -> SharedTable:
+        return SharedTable(
+            share_id=item["shareId"],
+            owner=self._account,
+            database=item["domainName"],
+            table=item["assetName"],
+            permissions=tuple(item["permissions"]),
+            account=item["targetAccount"],
+            reader=item["readerRole"],
+            link_database=item["linkDatabase"],
+        )
 
 
 def _moved(call: Call, row: Row, changes: dict[str, Any], *, ends: bool) -> ShareView:
@@ -188,6 +245,8 @@ def _view(row: Row) -> ShareView:
         domain_id=item["domainId"],
         target_account=item["targetAccount"],
         permissions=item["permissions"],
+        reader_role=item.get("readerRole"),
+        link_database=item.get("linkDatabase", ""),
         status=item["status"],
         initiated_by=item["initiatedBy"],
         initiated_at=item["initiatedAt"],
