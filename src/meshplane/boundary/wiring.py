@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.operation import OperationRoute
@@ -17,6 +17,9 @@ from meshplane.events.rules import Rule
 from meshplane.kit.clock import Clock
 from meshplane.kit.ids import IdMaker
 from meshplane.platform.store import Store
+
+if TYPE_CHECKING:  # it loads boto3
+    from meshplane.platform.aws.calls import Aws
 
 A = TypeVar("A")
 
@@ -43,6 +46,9 @@ class Ground:
         way: what runs in the background gives it to requests.
         subscription_routes: who must approve a request for data, by classification.
         subscription_notice_days: how long before its end a subscriber is told of it.
+        aws: calls AWS; None where nothing runs there.
+        on_aws: what runs there: `tables`, `lake`, `query`…
+        aws_scan_usd_per_tib: what Athena charges for a TiB scanned.
     """
 
     boundary: Boundary
@@ -65,6 +71,13 @@ class Ground:
         "public:auto internal:steward|owner confidential:steward restricted:steward+owner"
     )
     subscription_notice_days: float = 7.0
+    aws: "Aws | None" = None
+    on_aws: frozenset[str] = frozenset()
+    aws_scan_usd_per_tib: float = 5.0
+
+    def aws_for(self, part: str) -> "Aws | None":
+        """What calls AWS for a part that runs there; None for one that runs here."""
+        return self.aws if part in self.on_aws else None
 
 
 async def _nothing() -> None:

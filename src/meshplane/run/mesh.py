@@ -24,6 +24,7 @@ from meshplane.kit.clock import SystemClock
 from meshplane.kit.ids import id_maker
 from meshplane.platform.local.sqlite import SqliteStore
 from meshplane.policy.engine import Engine, policy_texts
+from meshplane.run.aws import aws_of
 from meshplane.run.catalogue import SERVICES, Service, chosen
 from meshplane.run.home import Home
 from meshplane.run.links import HttpCaller, issuer
@@ -55,6 +56,7 @@ class Mesh:
         self._engine = Engine(policy_texts().values())
         judge = Judge(self._engine, memberships, roles)
         boundary = Boundary(self.store, judge, clock, new_id, home.scratch)
+        self._aws = aws_of(settings)
         own = chosen(settings.only)
         self._caller = HttpCaller(own[0].name, lambda: self.issuer, settings.links)
         others = [service.name for service in SERVICES if service not in own]
@@ -77,6 +79,9 @@ class Mesh:
             query_memory_mib=settings.query_memory_mib,
             subscription_routes=settings.subscription_routes,
             subscription_notice_days=settings.subscription_notice_days,
+            aws=self._aws,
+            on_aws=frozenset(settings.aws_parts),
+            aws_scan_usd_per_tib=settings.aws_scan_usd_per_tib,
         )
         self._built = _build(own, ground, self._caller, memberships)
         consumers = [consumer for built in self._built.values() for consumer in built.consumers]
@@ -149,6 +154,8 @@ class Mesh:
                 await built.stop()
             await self._caller.close()
             await self.store.close()
+            if self._aws is not None:
+                self._aws.close()
 
     async def _sweep(self) -> None:
         while True:
