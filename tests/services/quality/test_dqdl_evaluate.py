@@ -143,8 +143,9 @@ def test_fused_scan__reads_the_table_once_whatever_the_number_of_rules(
         ('ColumnValues "c" between 1 and 5 with threshold > 0.5', "FAIL"),  # bounds are left out
         ('ColumnValues "c" between 0 and 6 with threshold > 0.5', "PASS"),
         ('ColumnValues "c" not between 1 and 5', "FAIL"),
-        ('ColumnValues "c" not between 2 and 5', "PASS"),
-        ('ColumnValues "c" not between 5 and 9', "PASS"),
+        ('ColumnValues "c" not between 2 and 5', "FAIL"),  # NULL is not outside them
+        ('ColumnValues "c" not between 2 and 5 with threshold = 0.75', "PASS"),
+        ('ColumnValues "c" not between 5 and 9 with threshold = 0.75', "PASS"),
         ('ColumnValues "c" in ["1", "2", "5", NULL]', "PASS"),
         ('Mean "c" between 2.6 and 2.7', "PASS"),
         ('Sum "c" = 8', "PASS"),
@@ -182,7 +183,8 @@ def test_numbers__with_a_null_among_them(
         ('ColumnValues "c" in ["Ab", "b", NULL, EMPTY]', "FAIL"),
         ('ColumnValues "c" = EMPTY with threshold = 0.2', "PASS"),
         ('ColumnValues "c" = WHITESPACES_ONLY with threshold = 0.2', "PASS"),
-        ('ColumnValues "c" != EMPTY with threshold = 0.6', "PASS"),
+        ('ColumnValues "c" != EMPTY with threshold = 0.8', "PASS"),  # NULL is not empty
+        ('ColumnValues "c" not in ["b", EMPTY] with threshold = 0.6', "PASS"),
         ('ColumnValues "c" != "x"', "PASS"),
         ('ColumnValues "c" != "b" with threshold = 0.8', "PASS"),
         ('ColumnValues "c" matches "[A-Z]b" with threshold = 0.2', "PASS"),

@@ -12,7 +12,8 @@ from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import Resource
 from meshplane.services.assets.api import AssetsApi, AssetSummary, no_such_asset
-from meshplane.services.quality.evaluation import evaluate_files
+from meshplane.services.quality.local import LocalEvaluator
+from meshplane.services.quality.ports import RulesetEvaluator, ToEvaluate
 from meshplane.services.quality.schemas import (
     NewRuleset,
     NewRun,
@@ -22,7 +23,7 @@ from meshplane.services.quality.schemas import (
     RunView,
 )
 from meshplane.services.quality.store import RULESETS, RUNS
-from meshplane.services.tables.api import TablesApi, remove_residue
+from meshplane.services.tables.api import TablesApi
 
 
 class Quality:
@@ -30,11 +31,18 @@ class Quality:
 
     Args:
         assets, tables: the services below.
+        evaluator: runs rulesets; by default this machine does.
     """
 
-    def __init__(self, assets: AssetsApi, tables: TablesApi) -> None:
+    def __init__(
+        self,
+        assets: AssetsApi,
+        tables: TablesApi,
+        evaluator: RulesetEvaluator | None = None,
+    ) -> None:
         self._assets = assets
         self._tables = tables
+        self._evaluator = evaluator if evaluator is not None else LocalEvaluator(tables)
 
     async def put_ruleset(self, call: Call, asset_id: str, body: NewRuleset) -> RulesetView:
         """Sets the ruleset of an asset.
@@ -61,21 +69,25 @@ class Quality:
         Raises:
             Missing: ASSET_NOT_FOUND, RULESET_NOT_FOUND.
         """
-        from meshplane.services.quality.dqdl import parse
-
         asset = await self._allowed(call, body.asset_id)
-        ruleset = parse((await _existing_ruleset(call, body.asset_id)).item["ruleset"])
+        ruleset = (await _existing_ruleset(call, body.asset_id)).item["ruleset"]
         started_at, begun = call.now, time.perf_counter()
-        scan = await self._tables.scan(call.actor, asset.table_id, None)
-        try:
-            result = await asyncio.to_thread(
-                evaluate_files, scan.files, scan.columns, ruleset, call.clock
+        run_id = call.new_id("dqrun")
+        evaluated = await self._evaluator.evaluate(
+            ToEvaluate(
+                actor=call.actor,
+                run_id=run_id,
+                table_id=asset.table_id,
+                database=asset.domain_name,
+                name=asset.name,
+                ruleset=ruleset,
+                clock=call.clock,
             )
-        finally:
-            await asyncio.to_thread(remove_residue, scan)
+        )
+        result = evaluated.result
         passed = sum(rule.outcome == "PASS" for rule in result.rules)
         item = {
-            "runId": call.new_id("dqrun"),
+            "runId": run_id,
             "assetId": body.asset_id,
             "score": result.score,
             "rulesPassed": passed,
@@ -89,7 +101,7 @@ class Quality:
                 }
                 for rule in result.rules
             ],
-            "snapshotId": scan.snapshot_id,
+            "snapshotId": evaluated.snapshot_id,
             "startedAt": started_at,
             "seconds": round(time.perf_counter() - begun, 6),
         }

@@ -1,8 +1,8 @@
 """Rules about each value of a column: they measure the share of rows that meet a condition.
 
 A rule passes when every row meets its condition, or when the share meets its threshold. A table
-without rows passes. NULL meets `!=`, `not in` and `not between`, and nothing else, unless the
-condition names it.
+without rows passes. NULL meets `!=`, `not in` and `not between` of days, and nothing else, unless
+the condition names it.
 
 Sources: https://docs.aws.amazon.com/glue/latest/dg/dqdl-rule-types.html and awslabs/deequ.
 """
@@ -119,7 +119,11 @@ def _number_predicate(column: str, condition: Condition, target: Target) -> str:
     value = f"TRY_CAST(CAST({name} AS VARCHAR) AS DOUBLE)" if is_text else name
     bounds = [target.scan.bind(constant(operand)) for operand in _values(condition)]
     null = Keyword.NULL in condition.operands
-    return compare(value, name, condition.operator, bounds, null)
+    meets = compare(value, name, condition.operator, bounds, null)
+    if condition.operator is Operator.NOT_BETWEEN:
+        # Of numbers, unlike of days, one that is missing lies nowhere.
+        return f"({value} IS NOT NULL AND {meets})"
+    return meets
 
 
 def _date_predicate(column: str, condition: Condition, target: Target) -> str:
@@ -168,7 +172,7 @@ def _text_predicate(column: str, condition: Condition, target: Target, *, ignore
     blank = [sql for keyword, sql in blanks.items() if keyword in condition.operands]
     if condition.operator in (Operator.EQUAL, Operator.IN):
         return " OR ".join([meets, *blank])
-    return " AND ".join([meets, *(f"NOT ({sql})" for sql in blank)])
+    return " AND ".join([meets, *(f"({sql}) IS NOT TRUE" for sql in blank)])
 
 
 def _pattern_predicate(

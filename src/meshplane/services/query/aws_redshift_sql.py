@@ -1,0 +1,124 @@
+"""DuckDB's SQL for Redshift: one SELECT, its parameters by name.
+
+The Data API binds texts to `:name`, and neither NULL nor an empty text; those two stand in the
+statement themselves, as literals. No other value of a caller's ever becomes SQL.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlglot
+from sqlglot import TokenType, exp
+from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
+
+from meshplane.services.query.sandbox import RelationName
+from meshplane.services.query.sandbox.faults import DEEP, invalid, limit, refused
+
+_DIALECT, _TARGET = "duckdb", "redshift"
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """What Redshift is told.
+
+    Args:
+        sql: the query string.
+        parameters: as `SqlParameters`.
+        names: the tables that it names, each once.
+    """
+
+    sql: str
+    parameters: list[dict[str, str]]
+    names: tuple[RelationName, ...]
+
+
+def translate(sql: str, given: Sequence[Any] | Mapping[str, Any] | None) -> Translated:
+    """A statement in Redshift's words.
+
+    Args:
+        sql: in DuckDB's.
+        given: the values of its parameters.
+
+    Raises:
+        Refused, Invalid, LimitReached: SQL_REFUSED, SQL_INVALID, SQL_LIMIT.
+    """
+    try:
+        trees = [tree for tree in sqlglot.parse(_numbered(sql), read=_DIALECT) if tree is not None]
+        if len(trees) != 1 or not isinstance(trees[0], exp.Query) or trees[0].find(exp.Into):
+            raise refused("On Redshift only one SELECT may be run at a time.")
+        tree = trees[0]
+        parameters = _bound(tree, given)
+        text = tree.sql(_TARGET, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        raise refused("A part of the statement cannot be said in Redshift's SQL.") from error
+    except SqlglotError as error:
+        raise invalid("The statement cannot be read.") from error
+    except RecursionError as error:
+        raise limit(DEEP) from error
+    return Translated(text, parameters, _names(tree))
+
+
+def _numbered(sql: str) -> str:
+    """The text with `$1`, `$2`, … for its `?`, as only the text tells their order."""
+    parts, end, number = [], 0, 0
+    for token in sqlglot.tokenize(sql, read=_DIALECT):
+        if token.token_type == TokenType.PLACEHOLDER:
+            number += 1
+            parts += [sql[end : token.start], f"${number}"]
+            end = token.end + 1
+    return "".join([*parts, sql[end:]])
+
+
+def _names(tree: exp.Expr) -> tuple[RelationName, ...]:
+    own = {one.alias_or_name for one in tree.find_all(exp.CTE)}
+    named = [
+        RelationName(node.db or None, node.name)
+        for node in tree.find_all(exp.Table)
+        if node.db or node.name not in own
+    ]
+    return tuple(dict.fromkeys(named))
+
+
+def _bound(tree: exp.Expr, given: Sequence[Any] | Mapping[str, Any] | None) -> list[dict[str, str]]:
+    values = (
+        {str(name): value for name, value in given.items()}
+        if isinstance(given, Mapping)
+        else {str(place): value for place, value in enumerate(given or (), 1)}
+    )
+    used: dict[str, str] = {}
+    known: set[str] = set()
+    for node in list(tree.find_all(exp.Placeholder, exp.Parameter)):
+        name = node.name
+        known.add(name)
+        if name not in values:
+            raise invalid(f"The statement has a parameter without a value: {name}.")
+        text = _text(values[name])
+        if not text:
+            node.replace(exp.null() if text is None else exp.Literal.string(""))
+            continue
+        bound = f"p_{name}"
+        used[bound] = text
+        node.replace(exp.Placeholder(this=bound))
+    extra = sorted(set(values) - known)
+    if extra:
+        raise invalid(f"There are values for no parameter of the statement: {', '.join(extra)}.")
+    return [{"name": name, "value": text} for name, text in used.items()]
+
+
+def _text(value: Any) -> str | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case int() | float() | Decimal():
+            return str(value)
+        case datetime() | date():
+            return value.isoformat()
+        case _:
+            raise refused("On Redshift a parameter is a text, a number, a boolean or a time.")
