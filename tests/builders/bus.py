@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from meshplane.events.archives import EVENT_ARCHIVES
+from meshplane.events.aws_heard import HEARD_EVENTS
 from meshplane.events.dead_letters import ALL
 from meshplane.events.lane import CURSORS, PARKED
 from meshplane.events.queues import DEAD_LETTERS, MESSAGES
@@ -37,6 +38,7 @@ TABLES = (
     SCHEDULE_TIMES,
     EVENT_ARCHIVES,
     EVENT_REPLAYS,
+    HEARD_EVENTS,
     SINGLES,
 )
 

@@ -8,6 +8,7 @@ from meshplane.kit.clock import FixedClock
 from meshplane.services.lake.entries import entry
 from meshplane.services.lake.local import LocalLake
 from meshplane.services.lake.ports import LakeChange, LakeEntry, LakeGrants
+from tests.builders.lake_formation_lake import lake_formation_lake
 from tests.builders.stores import NOON
 
 MADE_AT = "2024-05-01T12:00:00.000000Z"
@@ -18,8 +19,16 @@ def local_lake(folder: Path) -> LakeGrants:
     return LocalLake(folder / "lake" / "grants.db", FixedClock(NOON))
 
 
-LAKES: dict[str, Callable[[Path], LakeGrants]] = {"local": local_lake}
-"""By adapter: opens a lake that keeps its state in a folder."""
+LAKES: dict[str, Callable[[Path], LakeGrants]] = {
+    "local": local_lake,
+    "lake-formation": lake_formation_lake,
+}
+"""By adapter: opens a lake that keeps its state in a folder, or that is known by it."""
+
+
+def who(name: str) -> str:
+    """A principal that every lake takes."""
+    return f"arn:aws:iam::111122223333:role/{name}"
 
 
 def table(name: str = "flights", database: str = "aviation") -> dict[str, Any]:
@@ -28,7 +37,7 @@ def table(name: str = "flights", database: str = "aviation") -> dict[str, Any]:
 
 
 def held(
-    principal: str = "group:analysts",
+    principal: str = "arn:aws:iam::111122223333:role/analysts",
     resource: Mapping[str, Any] | None = None,
     permissions: tuple[str, ...] = ("SELECT",),
     **more: Any,

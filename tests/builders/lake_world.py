@@ -18,17 +18,21 @@ from meshplane.events.queues import DEAD_LETTERS, MESSAGES
 from meshplane.kit.clock import Clock, SystemClock
 from meshplane.kit.errors import Unavailable
 from meshplane.kit.ids import id_maker
+from meshplane.platform.aws.calls import Aws
 from meshplane.platform.local.sqlite import SqliteStore
 from meshplane.policy.engine import Engine, policy_texts
 from meshplane.policy.model import Membership
 from meshplane.services.assets.api import PUBLISHED, AssetColumn, AssetSummary
 from meshplane.services.domains.api import DomainSummary
 from meshplane.services.lake.adopting import Adopting
+from meshplane.services.lake.aws import LakeFormationLake
+from meshplane.services.lake.aws_notes import StoreNotes
 from meshplane.services.lake.by_hand import ByHand
 from meshplane.services.lake.checking import DriftCases
 from meshplane.services.lake.consumers import Following
 from meshplane.services.lake.desired import DesiredGrants
 from meshplane.services.lake.keeping import Keeping
+from meshplane.services.lake.lake_formation_grants import LakeFormationGrants
 from meshplane.services.lake.local import LocalLake
 from meshplane.services.lake.looking import Looking
 from meshplane.services.lake.ports import (
@@ -167,9 +171,10 @@ class LakeWorld:
     Args:
         folder: holds the store and the lake.
         clock: the present.
+        aws: where the lake is, if it is Lake Formation's.
     """
 
-    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+    def __init__(self, folder: Path, clock: Clock | None = None, aws: Aws | None = None) -> None:
         clock = clock or SystemClock()
         new_id = id_maker(clock)
         folder.mkdir(exist_ok=True)
@@ -180,11 +185,15 @@ class LakeWorld:
         schemas: Any = _NoSchemas()
         self.permissions = PermissionsKeeper(self.boundary, self.store, _as_schemas(schemas))
         self.lake = FrailLake(LocalLake(folder / "lake" / "grants.db", clock))
+        there = None
         assets: Any = _Assets()
         domains: Any = _Domains()
         tables: Any = _TablesBelow()
         permissions, store, lake = self.permissions, self.store, self.lake
-        desired = DesiredGrants(permissions, assets, domains, store)
+        if aws is not None:
+            lake.inner = LakeFormationLake(aws, notes=StoreNotes(store))
+            there = LakeFormationGrants(permissions, assets, tables, aws.place.account)
+        desired = DesiredGrants(permissions, assets, domains, store, there)
         self.looking = Looking(lake, desired, permissions, domains, store, clock=clock)
         self.keeping = Keeping(lake, permissions, desired, store, clock)
         adopting = Adopting(permissions, assets, tables, desired)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from meshplane.kit.clock import Clock, FixedClock
 from meshplane.kit.ids import id_maker
 from meshplane.platform.events import NewEvent
@@ -52,7 +54,15 @@ class SqlitePlace:
         return SqliteStore(self.file, self._tables, clock, id_maker(clock))
 
 
-PLACES: dict[str, Callable[[Path], Place]] = {"sqlite": SqlitePlace}
+def _dynamodb(folder: Path) -> Place:
+    """Tables in DynamoDB as moto plays it."""
+    pytest.importorskip("moto", reason="the store on DynamoDB is tested on moto, which is not here")
+    from tests.builders.dynamodb_place import dynamodb_place
+
+    return dynamodb_place(TABLES, FixedClock(NOON), folder)
+
+
+PLACES: dict[str, Callable[[Path], Place]] = {"sqlite": SqlitePlace, "dynamodb": _dynamodb}
 """By adapter: makes a place that has nothing in it, given an empty folder."""
 
 

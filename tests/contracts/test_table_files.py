@@ -1,4 +1,4 @@
-"""What every lake of Iceberg tables must do, and what the one on this machine does besides."""
+"""What every lake of Iceberg tables must do."""
 
 import datetime as dt
 import decimal
@@ -19,9 +19,9 @@ from meshplane.services.tables.ports import (
     PartitionBy,
     StagedCommit,
 )
-from tests.builders.lakes import NOON, NUMBER, Lake, lake, numbers, seeded
+from tests.builders.lakes import NOON, NUMBER, Lake, lake, numbers, s3_url, seeded
 
-__all__ = ["lake"]
+__all__ = ["lake", "s3_url"]
 
 
 # --- create -------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def test_create__writes_metadata_that_any_iceberg_reader_loads(lake: Lake) -> No
     staged = lake.create(ColumnSpec("at", "timestamptz"), by=(PartitionBy("at", "month"),))
     moments = [dt.datetime(2024, month, 1, tzinfo=dt.UTC) for month in (1, 1, 2)]
     filled = lake.append(staged, pa.table({"at": pa.array(moments, pa.timestamp("us", "UTC"))}))
-    table = StaticTable.from_metadata(filled.metadata_location)
+    table = StaticTable.from_metadata(filled.metadata_location, lake.properties)
     assert table.format_version == 2
     assert [str(field.transform) for field in table.spec().fields] == ["month"]
     assert table.scan().to_arrow().num_rows == filled.total_rows == 3
@@ -103,7 +103,7 @@ def test_create__refuses_a_partitioning_that_makes_no_sense(
     assert caught.value.code == "PARTITION_INVALID"
 
 
-@pytest.mark.parametrize("location", ["relative/t", "s3://bucket/t", "{root}/*", "{root}/a/../b"])
+@pytest.mark.parametrize("location", ["relative/t", "gs://bucket/t", "{root}/*", "{root}/a/../b"])
 def test_create__refuses_a_location_that_is_no_plain_path(lake: Lake, location: str) -> None:
     with pytest.raises(Invalid) as caught:
         lake.files.create(location.format(root=lake.root), [NUMBER], [])
@@ -415,10 +415,11 @@ def test_append__names_files_so_that_nobody_can_guess_them_or_learn_from_them(la
 def test_append__stays_quick_to_scan_after_many_small_ones(lake: Lake) -> None:
     staged = lake.create(NUMBER)
     path = lake.stream(numbers(1))
-    for _ in range(120):
+    many = 120 if lake.aws is None else 30
+    for _ in range(many):
         staged = lake.files.append(staged.metadata_location, path)
-    assert staged.total_rows == lake.files.scan(staged.metadata_location).total_rows == 120
-    assert len(lake.files.snapshots(staged.metadata_location)) == 120
+    assert staged.total_rows == lake.files.scan(staged.metadata_location).total_rows == many
+    assert len(lake.files.snapshots(staged.metadata_location)) == many
 
 
 # --- delete -------------------------------------------------------------------------------------
@@ -567,7 +568,7 @@ def test_delete__agrees_with_sql_on_random_conditions(lake: Lake) -> None:
     with duckdb.connect() as engine:
         engine.execute("CREATE TABLE t (n BIGINT, word VARCHAR, day DATE)")
         engine.executemany("INSERT INTO t VALUES (?, ?, ?)", before)
-        for _ in range(25):
+        for _ in range(25 if lake.aws is None else 5):
             where = _condition(chance)
             left = lake.files.delete(staged.metadata_location, where)
             expected = engine.execute(

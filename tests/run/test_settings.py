@@ -120,6 +120,7 @@ BAD = [
     ("aws_account_roles", "444455556666"),
     ("aws_prefix", "Mesh_"),
     ("aws_scan_usd_per_tib", "-1"),
+    ("aws_portal_people", "perhaps"),
 ]
 
 

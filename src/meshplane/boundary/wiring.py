@@ -20,6 +20,7 @@ from meshplane.platform.store import Store
 
 if TYPE_CHECKING:  # it loads boto3
     from meshplane.platform.aws.calls import Aws
+    from meshplane.platform.aws.datazone import DataZone
 
 A = TypeVar("A")
 
@@ -48,6 +49,8 @@ class Ground:
         subscription_notice_days: how long before its end a subscriber is told of it.
         aws: calls AWS; None where nothing runs there.
         on_aws: what runs there: `tables`, `lake`, `query`…
+        portal: the mesh's domain in DataZone; None where nothing is shown there.
+        shows_people: whether the mesh's people are those of AWS's single sign-on.
         aws_scan_usd_per_tib: what Athena charges for a TiB scanned.
     """
 
@@ -73,6 +76,8 @@ class Ground:
     subscription_notice_days: float = 7.0
     aws: "Aws | None" = None
     on_aws: frozenset[str] = frozenset()
+    portal: "DataZone | None" = None
+    shows_people: bool = False
     aws_scan_usd_per_tib: float = 5.0
 
     def aws_for(self, part: str) -> "Aws | None":
@@ -94,6 +99,8 @@ class Built(Generic[A]):
         consumers: the events that it follows.
         start, stop: for what it runs beside requests.
         queues: the queues that it works off.
+        aside: the events that it follows to show them elsewhere. They have a relay of their own, as
+            each takes many calls, and nobody waits for them.
         hang_up: ends the requests that go on for as long as the client likes; called when the
             process is asked to stop, before the others are waited for.
     """
@@ -104,6 +111,7 @@ class Built(Generic[A]):
     start: Callable[[], Awaitable[None]] = field(default=_nothing)
     stop: Callable[[], Awaitable[None]] = field(default=_nothing)
     queues: Sequence[QueueHandler] = ()
+    aside: Sequence[Consumer] = ()
     hang_up: Callable[[], None] = field(default=lambda: None)
 
 

@@ -23,7 +23,7 @@ from meshplane.platform.tables import Row, Table
 from meshplane.platform.telemetry import log
 
 CURSORS = Table("ConsumerCursors", "consumer")
-PARKED = Table("ParkedEvents", "consumer", "sequence")
+PARKED = Table("ParkedEvents", "consumer", "sequence", numbers=("sequence",))
 
 DEAD_LETTER_QUEUE = "consumers"
 """Where the dead letters of all consumers lie."""

@@ -15,7 +15,13 @@ from meshplane.kit.errors import MeshplaneError, Stale
 from meshplane.platform.store import UnitOfWork
 from meshplane.platform.tables import Index, Row, Table
 
-MESSAGES = Table("Messages", "queue", "messageId", indexes=(Index("byDue", "queue", "dueAt"),))
+MESSAGES = Table(
+    "Messages",
+    "queue",
+    "messageId",
+    indexes=(Index("byDue", "queue", "dueAt"),),
+    numbers=("dueAt",),
+)
 """Every message that waits. `dueAt`, in epoch milliseconds, is when it may be taken: later than
 now while it is delayed, being retried, or taken by somebody."""
 

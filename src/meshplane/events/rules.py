@@ -30,7 +30,7 @@ RESERVED_QUEUES = frozenset(
     {
         *(WORKFLOW_STARTS, FUNCTIONS, WEBHOOKS, "consumers"),
         *("meshplane-tasks", "approval-queue", "approval-deadlines", "subscription-decisions"),
-        "lake-reconciliations",
+        *("lake-reconciliations", "execution-commands", "task-answers", "rule-messages"),
     }
 )
 """Queues that parts of the mesh work off: people neither send to them nor receive from them."""

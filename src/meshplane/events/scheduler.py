@@ -27,7 +27,13 @@ from meshplane.platform.store import ABSENT, Store
 from meshplane.platform.tables import Between, Index, Row, Table
 from meshplane.platform.telemetry import log
 
-SCHEDULE_TIMES = Table("ScheduleTimes", "bus", "rule", indexes=(Index("byTime", "bus", "fireAt"),))
+SCHEDULE_TIMES = Table(
+    "ScheduleTimes",
+    "bus",
+    "rule",
+    indexes=(Index("byTime", "bus", "fireAt"),),
+    numbers=("fireAt",),
+)
 """When each rule fires next. `fireAt`, in epoch milliseconds, is null once a schedule is over."""
 
 _POLL_SECONDS = 1.0

@@ -37,6 +37,7 @@ class RemoteKeys:
         min_interval_seconds: the least time between two attempts, failed ones included.
         age_limit_seconds: how long keys serve after they were last fetched.
         timeout_seconds: for one attempt altogether.
+        keys_url: where the keys are, for an issuer without a discovery document.
 
     Raises:
         Invalid: ISSUER_URL when the issuer is neither https nor on this machine.
@@ -51,8 +52,10 @@ class RemoteKeys:
         min_interval_seconds: float = 30.0,
         age_limit_seconds: float = 7200.0,
         timeout_seconds: float = 5.0,
+        keys_url: str | None = None,
     ) -> None:
-        self._on_this_machine = _is_loopback(_checked_url(issuer, allow_loopback=True))
+        self._on_this_machine = _is_loopback(_checked_url(keys_url or issuer, allow_loopback=True))
+        self._keys_url = keys_url
         self._issuer = issuer
         self._client = client
         self._clock = clock
@@ -107,6 +110,13 @@ class RemoteKeys:
         self._fetched_at = now_epoch_seconds
 
     async def _fetch(self) -> KeySet:
+        keys = read_key_set(await self._get(self._keys_url or await self._discovered()))
+        for key in keys.keys:
+            key.load()
+        return keys
+
+    async def _discovered(self) -> str:
+        """Where the issuer says that its keys are."""
         discovery = await self._get(self._issuer.removesuffix("/") + _DISCOVERY_PATH)
         if discovery.get("issuer") != self._issuer:  # OpenID Connect Discovery 1.0 section 4.3
             raise Invalid("ISSUER_MISMATCH", "The discovery document names another issuer.")
@@ -114,10 +124,7 @@ class RemoteKeys:
         if not isinstance(jwks_uri, str):
             raise Invalid("ISSUER_DOCUMENT", "The discovery document names no place of keys.")
         _checked_url(jwks_uri, allow_loopback=self._on_this_machine)
-        keys = read_key_set(await self._get(jwks_uri))
-        for key in keys.keys:
-            key.load()
-        return keys
+        return jwks_uri
 
     async def _get(self, url: str) -> dict[str, Any]:
         import httpx

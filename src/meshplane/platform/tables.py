@@ -1,7 +1,7 @@
 """Declarations of tables: partition key, sort key, indexes, expiry, full text.
 
 A table says what DynamoDB could hold, so that SQLite, PostgreSQL and DynamoDB adapters agree.
-Items are JSON objects. Keys are text, or whole numbers where `number` says so.
+Items are JSON objects. Keys are text or whole numbers, of 64 bits at most.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,6 +34,8 @@ class Table:
             an ended item, and the store removes it some time later.
         search: the attributes, text or lists of text, that `UnitOfWork.search` looks in, the most
             telling first: a hit in an earlier one weighs more.
+        numbers: the keys, of the table and of its indexes, that are whole numbers in every item.
+            DynamoDB wants a type for each key: it shows these as numbers, and all others as text.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Table:
     indexes: tuple[Index, ...] = ()
     expires: str | None = None
     search: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
 
     def key_of(self, item: Mapping[str, Any]) -> tuple[KeyValue, KeyValue]:
         """Partition and sort key of an item; the sort key is "" where the table has none."""

@@ -8,6 +8,7 @@ from meshplane.run.settings import Settings
 
 if TYPE_CHECKING:  # it loads boto3
     from meshplane.platform.aws.calls import Aws
+    from meshplane.platform.aws.datazone import DataZone
 
 
 def aws_of(settings: Settings) -> "Aws | None":
@@ -35,4 +36,19 @@ def aws_of(settings: Settings) -> "Aws | None":
             account_roles=settings.aws_account_roles,
             prefix=settings.aws_prefix,
         )
+    )
+
+
+def portal_of(settings: Settings, aws: "Aws | None") -> "DataZone | None":
+    """The mesh's domain in DataZone; None where the portal is not on AWS."""
+    if aws is None or "portal" not in settings.aws_parts:
+        return None
+    from meshplane.platform.aws.datazone import DataZone
+    from meshplane.platform.aws.names import PORTAL_ROLE, project_role_arn, role_arn
+
+    return DataZone(
+        aws,
+        name=f"{aws.place.prefix}meshplane",
+        execution_role=role_arn(aws.place, PORTAL_ROLE),
+        acting=lambda project_id: aws.as_role(project_role_arn(aws.place, project_id), "meshplane"),
     )

@@ -33,6 +33,9 @@ class AwsSettings(BaseSettings):
         "",
         description="What names on AWS begin with, where several meshes share an account.",
     )
+    aws_portal_people: bool = Field(
+        False, description="Whether the mesh's people are those of AWS's single sign-on."
+    )
     aws_scan_usd_per_tib: float = Field(
         5.0, ge=0, description="What Athena charges for a TiB scanned, for the costs of queries."
     )

@@ -1,10 +1,10 @@
 """Puts one process together: store, boundary, the services that it runs, links to the others."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp
 
@@ -20,11 +20,13 @@ from meshplane.events.relay import Relay
 from meshplane.gateway.app import application
 from meshplane.gateway.identity import TokenVerifier
 from meshplane.gateway.issuer import EmbeddedIssuer
-from meshplane.kit.clock import SystemClock
-from meshplane.kit.ids import id_maker
+from meshplane.kit.clock import Clock, SystemClock
+from meshplane.kit.ids import IdMaker, id_maker
 from meshplane.platform.local.sqlite import SqliteStore
+from meshplane.platform.store import Store
+from meshplane.platform.tables import Table
 from meshplane.policy.engine import Engine, policy_texts
-from meshplane.run.aws import aws_of
+from meshplane.run.aws import aws_of, portal_of
 from meshplane.run.catalogue import SERVICES, Service, chosen
 from meshplane.run.home import Home
 from meshplane.run.links import HttpCaller, issuer
@@ -34,7 +36,12 @@ from meshplane.run.settings import Settings
 from meshplane.workflows.built_in_rules import BUILT_IN_RULES
 from meshplane.workflows.function_calls import rule_functions
 
+if TYPE_CHECKING:  # it loads boto3
+    from meshplane.platform.aws.calls import Aws
+
 _SWEEP_SECONDS = 60.0
+# A sweep of DynamoDB reads all of it, and DynamoDB itself removes what has ended.
+_SWEEP_AWS_SECONDS = 86_400.0
 _WARM_AFTER_SECONDS = 0.05
 PLATFORM_TABLES = (IDEMPOTENCY_KEYS, CURSORS, PARKED)
 
@@ -49,14 +56,14 @@ class Mesh:
         clock = SystemClock()
         new_id = id_maker(clock)
         tables = [table for service in SERVICES for table in service.tables]
-        self.store = SqliteStore(home.database, [*PLATFORM_TABLES, *tables], clock, new_id)
+        self._aws = aws_of(settings)
+        self.store = _store(settings, self._aws, home, tables, clock=clock, new_id=new_id)
         self._settings, self._clock = settings, clock
         memberships = ServiceMemberships()
         roles = {settings.admin_group: "administrator", settings.auditor_group: "auditor"}
         self._engine = Engine(policy_texts().values())
         judge = Judge(self._engine, memberships, roles)
         boundary = Boundary(self.store, judge, clock, new_id, home.scratch)
-        self._aws = aws_of(settings)
         own = chosen(settings.only)
         self._caller = HttpCaller(own[0].name, lambda: self.issuer, settings.links)
         others = [service.name for service in SERVICES if service not in own]
@@ -81,11 +88,15 @@ class Mesh:
             subscription_notice_days=settings.subscription_notice_days,
             aws=self._aws,
             on_aws=frozenset(settings.aws_parts),
+            portal=portal_of(settings, self._aws),
+            shows_people=settings.aws_portal_people,
             aws_scan_usd_per_tib=settings.aws_scan_usd_per_tib,
         )
         self._built = _build(own, ground, self._caller, memberships)
         consumers = [consumer for built in self._built.values() for consumer in built.consumers]
         self._relay = Relay(self.store, consumers, clock)
+        aside = [consumer for built in self._built.values() for consumer in built.aside]
+        self._relay_aside = Relay(self.store, aside, clock)
         queues = [queue for built in self._built.values() for queue in built.queues]
         self._queue_worker = QueueWorker(self.store, queues, clock, way=ground.way)
         operations = [route for built in self._built.values() for route in built.routes]
@@ -137,6 +148,7 @@ class Mesh:
         for built in self._built.values():
             await built.start()
         self._relay.start()
+        self._relay_aside.start()
         self._queue_worker.start()
         sweep = asyncio.create_task(self._sweep(), name="sweep")
         warming = asyncio.create_task(self._warm_soon(), name="warming")
@@ -150,6 +162,7 @@ class Mesh:
             await asyncio.gather(warming, return_exceptions=True)
             await self._queue_worker.stop()
             await self._relay.stop()
+            await self._relay_aside.stop()
             for built in reversed(self._built.values()):
                 await built.stop()
             await self._caller.close()
@@ -159,8 +172,30 @@ class Mesh:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
+            is_on_aws = "store" in self._settings.aws_parts
+            await asyncio.sleep(_SWEEP_AWS_SECONDS if is_on_aws else _SWEEP_SECONDS)
             await self.store.remove_expired()
+
+
+def _store(
+    settings: Settings,
+    aws: "Aws | None",
+    home: Home,
+    tables: Sequence[Table],
+    *,
+    clock: Clock,
+    new_id: IdMaker,
+) -> Store:
+    if aws is None or "store" not in settings.aws_parts:
+        return SqliteStore(home.database, [*PLATFORM_TABLES, *tables], clock, new_id)
+    from meshplane.platform.aws.at_once import at_once
+    from meshplane.platform.aws.dynamodb import DynamoStore
+    from meshplane.platform.aws.names import mesh_bucket
+
+    all_tables = [*PLATFORM_TABLES, *tables]
+    store = DynamoStore(aws, all_tables, clock, new_id, bucket=mesh_bucket(aws.place))
+    at_once(store.prepare())
+    return store
 
 
 def _build(

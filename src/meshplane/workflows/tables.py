@@ -12,7 +12,7 @@ from meshplane.platform.tables import Index, Table
 STATE_MACHINES = Table("StateMachines", "name", indexes=(Index("byListing", "listing", "name"),))
 """State machines as they are now; `revision` is the newest one."""
 
-STATE_MACHINE_REVISIONS = Table("StateMachineRevisions", "name", "revision")
+STATE_MACHINE_REVISIONS = Table("StateMachineRevisions", "name", "revision", numbers=("revision",))
 """Every definition that was ever put. An execution keeps to the one that it was started with."""
 
 EXECUTIONS = Table(
@@ -25,6 +25,7 @@ EXECUTIONS = Table(
         Index("byWake", "wakeShard", "wakeAt"),
     ),
     expires="expires",
+    numbers=("wakeAt",),
 )
 """`wakeAt`, in epoch milliseconds, is when somebody must look after the execution: the end of the
 owner's lease, or the soonest timer. It is absent when only an answer or nothing can move it."""
@@ -32,7 +33,9 @@ owner's lease, or the soonest timer. It is absent when only an answer or nothing
 EXECUTION_BRANCHES = Table("ExecutionBranches", "runId", "branchId", expires="expires")
 """The branches of Parallel and Map that are under way, or that wait to be joined."""
 
-EXECUTION_HISTORY = Table("ExecutionHistory", "stream", "firstEventId", expires="expires")
+EXECUTION_HISTORY = Table(
+    "ExecutionHistory", "stream", "firstEventId", expires="expires", numbers=("firstEventId",)
+)
 """The events of one commit; `stream` is the run's id, or that of a distributed child after `#`."""
 
 TASK_TOKENS = Table(

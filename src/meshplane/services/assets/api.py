@@ -56,6 +56,14 @@ class AssetPage:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AssetInPortal:
+    """The portal's ids of an asset and of its listing there."""
+
+    asset_id: str
+    listing_id: str
+
+
 class AssetsApi(Protocol):
     """Reads assets."""
 
@@ -77,6 +85,10 @@ class AssetsApi(Protocol):
 
     async def search(self, actor: Actor, words: str, limit: int) -> list[AssetSummary]:
         """Listed assets whose name, description or columns hold the words, best first."""
+        ...
+
+    async def in_portal(self, actor: Actor, asset_id: str) -> AssetInPortal | None:
+        """What the asset is in the portal; None while it is not listed there."""
         ...
 
 

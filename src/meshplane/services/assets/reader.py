@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 
 from meshplane.boundary.actor import Actor
+from meshplane.boundary.portal_links import link_of
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.services.assets import records
-from meshplane.services.assets.api import PUBLISHED, AssetPage, AssetSummary
-from meshplane.services.assets.store import ALL, ASSET_NAMES, ASSET_TABLES, ASSETS
+from meshplane.services.assets.api import PUBLISHED, AssetInPortal, AssetPage, AssetSummary
+from meshplane.services.assets.store import (
+    ALL,
+    ASSET_NAMES,
+    ASSET_PORTAL_LINKS,
+    ASSET_TABLES,
+    ASSETS,
+)
 
 _MOST_OF_ONE_NAME = 100
 _MOST_LOOKED_AT = 10_000
@@ -70,6 +77,13 @@ class AssetsReader:
             if len(listed) == limit or len(rows) < looked_at or looked_at >= _MOST_LOOKED_AT:
                 return [records.summary(row.item) for row in listed]
             looked_at = min(looked_at * 8, _MOST_LOOKED_AT)
+
+    async def in_portal(self, actor: Actor, asset_id: str) -> AssetInPortal | None:
+        """See `AssetsApi.in_portal`."""
+        link = await link_of(self._store.begin(), ASSET_PORTAL_LINKS, asset_id)
+        if link is None or not link.facts.get("listingId"):
+            return None
+        return AssetInPortal(link.portal_id, link.facts["listingId"])
 
 
 async def _summaries(work: UnitOfWork, asset_ids: Sequence[str]) -> list[AssetSummary]:

@@ -1,5 +1,6 @@
 """The tables of the assets service."""
 
+from meshplane.boundary.portal_links import portal_table
 from meshplane.platform.tables import Index, Table
 
 ALL = "all"
@@ -15,5 +16,6 @@ ASSET_NAMES = Table(
     "AssetNames", "domainName", "name", indexes=(Index("byName", "name", "domainName"),)
 )
 ASSET_TABLES = Table("AssetTables", "tableId")
+ASSET_PORTAL_LINKS = portal_table("AssetPortalLinks")
 
-TABLES = (ASSETS, ASSET_NAMES, ASSET_TABLES)
+TABLES = (ASSETS, ASSET_NAMES, ASSET_TABLES, ASSET_PORTAL_LINKS)

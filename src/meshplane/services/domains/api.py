@@ -32,6 +32,10 @@ class DomainsApi(Protocol):
         """The roles that these principals (`user:…`, `group:…`) hold in the domain."""
         ...
 
+    async def portal_id(self, actor: Actor, domain_id: str) -> str | None:
+        """The portal's id of the domain; None while it is not shown there."""
+        ...
+
 
 def no_such_domain() -> Missing:
     """The error for an id that no domain has, the same wherever one is named."""

@@ -6,6 +6,7 @@ from typing import Any
 from meshplane.boundary.actor import Actor
 from meshplane.boundary.call import Call
 from meshplane.boundary.etags import expected_version, stale
+from meshplane.boundary.portal_links import link_of
 from meshplane.boundary.schemas import Page, PageQuery
 from meshplane.events.domains import DomainCreated, DomainMembersChanged
 from meshplane.kit.errors import Conflict, FieldProblem, Invalid, Missing
@@ -20,7 +21,13 @@ from meshplane.services.domains.schemas import (
     NewDomain,
     NewDomainMember,
 )
-from meshplane.services.domains.store import ALL, DOMAIN_MEMBERS, DOMAIN_NAMES, DOMAINS
+from meshplane.services.domains.store import (
+    ALL,
+    DOMAIN_MEMBERS,
+    DOMAIN_NAMES,
+    DOMAIN_PORTAL_LINKS,
+    DOMAINS,
+)
 
 _MOST_REMEMBERED = 10_000
 
@@ -166,6 +173,11 @@ class DomainsReader:
         keys = [(domain_id, principal) for principal in principals]
         rows = await self._store.begin().get_many(DOMAIN_MEMBERS, keys)
         return sorted({row.item["role"] for row in rows})
+
+    async def portal_id(self, actor: Actor, domain_id: str) -> str | None:
+        """See `DomainsApi.portal_id`."""
+        link = await link_of(self._store.begin(), DOMAIN_PORTAL_LINKS, domain_id)
+        return link.portal_id if link else None
 
 
 async def _existing(call: Call, domain_id: str) -> Row:

@@ -1,5 +1,6 @@
 """The tables of the domains service."""
 
+from meshplane.boundary.portal_links import portal_table
 from meshplane.platform.tables import Index, Table
 
 ALL = "all"
@@ -8,5 +9,6 @@ ALL = "all"
 DOMAINS = Table("Domains", "domainId", indexes=(Index("byName", "listing", "name"),))
 DOMAIN_NAMES = Table("DomainNames", "name")
 DOMAIN_MEMBERS = Table("DomainMembers", "domainId", "principal")
+DOMAIN_PORTAL_LINKS = portal_table("DomainPortalLinks")
 
-TABLES = (DOMAINS, DOMAIN_NAMES, DOMAIN_MEMBERS)
+TABLES = (DOMAINS, DOMAIN_NAMES, DOMAIN_MEMBERS, DOMAIN_PORTAL_LINKS)

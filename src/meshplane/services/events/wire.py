@@ -1,9 +1,13 @@
 """Puts the events service together."""
 
+from collections.abc import Awaitable
+from typing import Protocol
+
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.events.bell import Bell
 from meshplane.events.feed import EventFeed
 from meshplane.events.functions import Functions
+from meshplane.events.queues import QueueHandler
 from meshplane.events.replays import Replays
 from meshplane.events.rule_book import RuleBook
 from meshplane.events.rule_relay import RuleRelay
@@ -18,22 +22,36 @@ from meshplane.services.events.rules import Rules
 NEEDS: tuple[str, ...] = ()
 
 
+class Part(Protocol):
+    """Something that runs beside requests."""
+
+    def start(self) -> Awaitable[None] | None:
+        """Begins."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends."""
+        ...
+
+
 def build(ground: Ground, needs: Needs) -> Built[None]:
     """The service on that ground."""
     store, boundary = ground.store, ground.boundary
     functions = Functions(ground.functions)
     book = RuleBook(store, ground.rules)
-    relay = RuleRelay(store, book, ground.clock, ground.way)
-    scheduler = Scheduler(store, book, ground.clock)
-    replays = Replays(store, book, ground.clock)
+    # Replays know the whole outbox; an archive on AWS has what came after it was made.
+    parts, queues = _bus(ground, book)
+    parts = (*parts, Replays(store, book, ground.clock))
     feed, receiving = EventFeed(store), Receiving(Bell(store))
 
     async def start() -> None:
-        for part in (relay, scheduler, replays):
-            part.start()
+        for part in parts:
+            started = part.start()
+            if started is not None:
+                await started
 
     async def stop() -> None:
-        for part in (relay, scheduler, replays):
+        for part in parts:
             await part.stop()
         await feed.close()
         await ground.outbound.close()
@@ -52,6 +70,35 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
         None,
         start=start,
         stop=stop,
-        queues=(Webhooks(ground.outbound, ground.clock).handler, functions.handler),
+        queues=(Webhooks(ground.outbound, ground.clock).handler, functions.handler, *queues),
         hang_up=hang_up,
     )
+
+
+def _bus(ground: Ground, book: RuleBook) -> tuple[tuple[Part, ...], tuple[QueueHandler, ...]]:
+    """What moves events to the targets of rules, and the queues that it works off."""
+    aws = ground.aws_for("bus")
+    if aws is None:
+        relay = RuleRelay(ground.store, book, ground.clock, ground.way)
+        return (relay, Scheduler(ground.store, book, ground.clock)), ()
+    from meshplane.events.aws import BusPlaces
+    from meshplane.events.aws_bus import EventBridgeBus, ensure_queues
+    from meshplane.events.aws_publisher import S3Spill
+    from meshplane.platform.aws.at_once import at_once
+    from meshplane.platform.aws.names import SCHEDULER_ROLE, TARGETS_ROLE, mesh_bucket, role_arn
+
+    place = aws.place
+    roles = role_arn(place, SCHEDULER_ROLE), role_arn(place, TARGETS_ROLE)
+    meant = BusPlaces(place, "", "", roles[0], target_role_arn=roles[1])
+    places, queue, dead_letters = at_once(ensure_queues(aws, meant))
+    bus = EventBridgeBus(
+        ground.store,
+        aws,
+        book,
+        places,
+        queue=queue,
+        dead_letters=dead_letters,
+        clock=ground.clock,
+        spill=S3Spill(aws, mesh_bucket(place)),
+    )
+    return (bus,), bus.queues

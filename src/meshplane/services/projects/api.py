@@ -46,6 +46,10 @@ class ProjectsApi(Protocol):
         """Ids of the projects in which one of these principals holds any role."""
         ...
 
+    async def portal_id(self, actor: Actor, project_id: str) -> str | None:
+        """The portal's id of the project; None while it is not shown there."""
+        ...
+
 
 def no_such_project() -> Missing:
     """The error for an id that no project has, the same wherever one is named."""

@@ -6,6 +6,7 @@ from typing import Any
 from meshplane.boundary.actor import Actor
 from meshplane.boundary.call import Call
 from meshplane.boundary.etags import expected_version, stale
+from meshplane.boundary.portal_links import link_of
 from meshplane.boundary.schemas import Page, PageQuery
 from meshplane.events.projects import ProjectCreated, ProjectMembersChanged
 from meshplane.kit.errors import Conflict, FieldProblem, Invalid, Missing
@@ -23,7 +24,13 @@ from meshplane.services.projects.schemas import (
     ProjectQuery,
     ProjectView,
 )
-from meshplane.services.projects.store import ALL, PROJECT_MEMBERS, PROJECT_NAMES, PROJECTS
+from meshplane.services.projects.store import (
+    ALL,
+    PROJECT_MEMBERS,
+    PROJECT_NAMES,
+    PROJECT_PORTAL_LINKS,
+    PROJECTS,
+)
 
 _MOST_REMEMBERED = 10_000
 
@@ -178,6 +185,11 @@ class ProjectsReader:
                 if cursor is None:
                     break
         return sorted(found)
+
+    async def portal_id(self, actor: Actor, project_id: str) -> str | None:
+        """See `ProjectsApi.portal_id`."""
+        link = await link_of(self._store.begin(), PROJECT_PORTAL_LINKS, project_id)
+        return link.portal_id if link else None
 
 
 def _summary(row: Row) -> ProjectSummary:

@@ -1,5 +1,6 @@
 """The tables of the projects service."""
 
+from meshplane.boundary.portal_links import portal_table
 from meshplane.platform.tables import Index, Table
 
 ALL = "all"
@@ -27,5 +28,13 @@ PROMOTION_REQUESTS = Table(
         Index("approverId-createdAt-index", "approvedBy", "createdAt"),
     ),
 )
+PROJECT_PORTAL_LINKS = portal_table("ProjectPortalLinks")
 
-TABLES = (PROJECTS, PROJECT_NAMES, PROJECT_MEMBERS, PROJECT_ROLES, PROMOTION_REQUESTS)
+TABLES = (
+    PROJECTS,
+    PROJECT_NAMES,
+    PROJECT_MEMBERS,
+    PROJECT_ROLES,
+    PROMOTION_REQUESTS,
+    PROJECT_PORTAL_LINKS,
+)

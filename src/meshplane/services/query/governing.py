@@ -16,7 +16,8 @@ from meshplane.services.query.access import Access
 from meshplane.services.query.costs import bytes_scanned, sees_all
 from meshplane.services.query.history import Ran, has_ended
 from meshplane.services.query.in_flight import InFlight, UnderWay, id_taken
-from meshplane.services.query.sandbox import Outcome, Sandbox, Statement
+from meshplane.services.query.ports import Asked, QueryEngine
+from meshplane.services.query.sandbox import Outcome, Spent, Statement
 from meshplane.services.query.sandbox.faults import limit
 from meshplane.services.query.schemas import QueryCost
 from meshplane.services.query.streaming import Spill
@@ -58,6 +59,7 @@ class Job:
             result_bytes=self.ran.result_bytes or 0,
             seconds=self.ran.seconds or 0.0,
             bytes_scanned=self.ran.bytes_scanned,
+            usd=self.ran.usd,
         )
 
 
@@ -65,17 +67,15 @@ class Governing:
     """Runs statements.
 
     Args:
-        sandbox: runs one.
+        engine: runs one.
         turns: says who may run one now.
         in_flight: where those under way are listed.
-        hash_key: of hash masks.
     """
 
-    def __init__(self, sandbox: Sandbox, turns: Gate, in_flight: InFlight, hash_key: bytes) -> None:
-        self._sandbox = sandbox
+    def __init__(self, engine: QueryEngine, turns: Gate, in_flight: InFlight) -> None:
+        self._engine = engine
         self._turns = turns
         self._in_flight = in_flight
-        self._hash_key = hash_key
 
     async def begin(
         self,
@@ -126,23 +126,23 @@ class Governing:
             MeshplaneError: what the sandbox and the resolution of relations raise.
         """
         begun = time.monotonic()
+        spent: Spent | None = None
         try:
             outcome = await job.entry.guard(self._in_turn(job, spill))
             job.ran.seconds = round(outcome.seconds, 6)
             job.ran.rows, job.ran.truncated = outcome.row_count, outcome.truncated
             job.ran.result_bytes = len(outcome.body) if spill is None else spill.size
+            spent = outcome.spent
         finally:
             if job.ran.seconds is None:
                 job.ran.seconds = round(time.monotonic() - begun, 6)
-            await self._account(job)
+            await self._account(job, spent)
         return outcome
 
     async def explain(self, job: Job) -> Outcome:
-        """The plan of a statement that has begun; see `Sandbox.explain`."""
+        """The plan of a statement that has begun; see `QueryEngine.explain`."""
         try:
-            return await job.entry.guard(
-                self._with_turn(job, self._sandbox.explain(job.statement, job.access.resolve))
-            )
+            return await job.entry.guard(self._with_turn(job, self._engine.explain(_asked(job))))
         finally:
             await self._account(job)
 
@@ -152,10 +152,8 @@ class Governing:
     async def _to_the_end(self, job: Job, spill: Spill | None) -> Outcome:
         """Runs it, and keeps its turn until its reader has all of it."""
         if spill is None:
-            return await self._sandbox.run(job.statement, job.access.resolve, self._hash_key)
-        outcome = await self._sandbox.run(
-            job.statement, job.access.resolve, self._hash_key, spill.take
-        )
+            return await self._engine.run(_asked(job))
+        outcome = await self._engine.run(_asked(job), spill.take)
         seconds = job.statement.limits.timeout_seconds
         try:
             async with asyncio.timeout(seconds):
@@ -177,26 +175,38 @@ class Governing:
                 watch.cancel()
                 await asyncio.gather(watch, return_exceptions=True)
 
-    async def _account(self, job: Job) -> None:
-        """Notes what was read and what it cost, for the audit record and for the history."""
+    async def _account(self, job: Job, spent: Spent | None = None) -> None:
+        """Notes what was read and what it cost, for the audit record and for the history.
+
+        Args:
+            job: the statement.
+            spent: what the engine says that it took, if it does.
+        """
         ran, call = job.ran, job.call
         opened = all_opened(job.access)
         read = [one.read for one in job.access.opened]
-        scanned = await asyncio.to_thread(bytes_scanned, opened)
+        scanned = spent.bytes_scanned if spent else await asyncio.to_thread(bytes_scanned, opened)
         for one in opened:
             await asyncio.to_thread(remove_residue, one.scan)
         ran.relations = [one.model_dump(by_alias=True) for one in read]
-        ran.bytes_scanned = scanned if sees_all(opened) else None
+        if sees_all(opened):
+            ran.bytes_scanned, ran.usd = scanned, spent.usd if spent else None
         call.note(
             relations=[one.read.name for one in opened],
             snapshots=[one.scan.snapshot_id for one in opened],
             bytesScanned=scanned,
             seconds=ran.seconds,
         )
+        if spent is not None:
+            call.note(usd=spent.usd)
         if ran.rows is not None:
             call.note(rows=ran.rows)
         if ran.result_bytes is not None:
             call.note(resultBytes=ran.result_bytes)
+
+
+def _asked(job: Job) -> Asked:
+    return Asked(job.statement, job.access)
 
 
 async def _watch(job: Job) -> None:

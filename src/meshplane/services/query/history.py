@@ -52,6 +52,7 @@ class Ran:
     truncated: bool | None = None
     seconds: float | None = None
     bytes_scanned: int | None = None
+    usd: float | None = None
     goes_on: bool = False
 
     async def write(self, work: UnitOfWork, code: str | None) -> None:

@@ -72,13 +72,15 @@ class QueryCost(ApiModel):
 
     `bytesScanned` is the size of the files that were planned for it. It is null unless the caller
     sees every row and column of every relation that was read, unmasked: it would count what is
-    hidden from him.
+    hidden from him. On Athena it is what was read, and `usd` what that costs, under the same rule;
+    on this machine nothing is paid for, and `usd` is null.
     """
 
     rows: int
     result_bytes: int
     seconds: float
     bytes_scanned: int | None
+    usd: float | None = None
 
 
 class PlannedColumn(ApiModel):

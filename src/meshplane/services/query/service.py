@@ -59,6 +59,8 @@ class Queries:
         memory_mib: that one query may use.
         scratch: a folder for results on their way into a table.
         views: finds views.
+        here: runs statements on this machine, where `governing` has another engine run them: those
+            whose rows come back into the mesh.
     """
 
     def __init__(
@@ -72,10 +74,12 @@ class Queries:
         memory_mib: int,
         scratch: Path,
         views: ViewBook,
+        here: Governing | None = None,
     ) -> None:
         self._boundary = boundary
         self._sandbox = sandbox
         self._governing = governing
+        self._here = here if here is not None else governing
         self._in_flight = in_flight
         self.below = below
         self._memory_mib = memory_mib
@@ -168,7 +172,7 @@ class Queries:
         await self._allow(call, body.project_id)
         statement = Statement(body.sql, None, "arrow", _MATERIALIZED_LIMITS)
         job = await self._begin(call, statement, body, body.project_id)
-        outcome = await client.wait_for(self._governing.run(job))
+        outcome = await client.wait_for(self._here.run(job))
         target = Target(body.project_id, body.table_name)
         table = await self.keep(job, outcome, target)
         return MaterializedView(
@@ -187,10 +191,10 @@ class Queries:
     ) -> tuple[str, TableSummary]:
         """See `Materializing.make`."""
         statement = Statement(sql, None, "arrow", _MATERIALIZED_LIMITS)
-        job = await self._governing.begin(
+        job = await self._here.begin(
             call, statement, access, query_id=None, project_id=target.project_id
         )
-        outcome = await self._governing.run(job)
+        outcome = await self._here.run(job)
         return job.entry.query_id, await self.keep(job, outcome, target)
 
     async def keep(self, job: Job, outcome: Outcome, target: Target) -> TableSummary:

@@ -120,5 +120,14 @@ class _Planned:
             raise lost()  # another table goes by this name now
         return found
 
+    async def version(
+        self,
+        actor: Actor,
+        table_id: str,
+        as_of: datetime | None,
+        snapshot_id: str | None = None,
+    ) -> Scan:
+        return await self.scan(actor, table_id, as_of, snapshot_id)
+
     async def create_from_query(self, actor: Actor, result: QueryResult) -> TableSummary:
         raise PermissionError("a look at access makes no table")

@@ -8,12 +8,14 @@ from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.services.query.access import hash_key
 from meshplane.services.query.api import FilterColumn, QueryApi, RowFilter
 from meshplane.services.query.cancelling import Cancelling
+from meshplane.services.query.embedded import EmbeddedEngine
 from meshplane.services.query.filter_checks import FilterChecks, filter_routes
 from meshplane.services.query.governing import Governing
 from meshplane.services.query.history import History
 from meshplane.services.query.in_flight import InFlight
 from meshplane.services.query.materializing import Below
 from meshplane.services.query.oversight_routes import oversight_routes
+from meshplane.services.query.ports import QueryEngine
 from meshplane.services.query.routes import routes
 from meshplane.services.query.sampling import Sampling
 from meshplane.services.query.sandbox import Sandbox
@@ -47,7 +49,9 @@ def build(ground: Ground, needs: Needs) -> Built[QueryApi]:
     """The service on that ground."""
     sandbox = Sandbox(pool_size=ground.query_workers)
     in_flight, views = InFlight(), ViewBook(ground.store)
-    governing = Governing(sandbox, Turns(), in_flight, hash_key(ground.mask_key))
+    here = Governing(EmbeddedEngine(sandbox, hash_key(ground.mask_key)), Turns(), in_flight)
+    there = _engine_on_aws(ground)
+    governing = here if there is None else Governing(there, Turns(), in_flight)
     queries = Queries(
         ground.boundary,
         sandbox,
@@ -57,6 +61,7 @@ def build(ground: Ground, needs: Needs) -> Built[QueryApi]:
         memory_mib=ground.query_memory_mib,
         scratch=ground.scratch_folder,
         views=views,
+        here=here,
     )
     starting: list[asyncio.Task[None]] = []
 
@@ -82,9 +87,26 @@ def build(ground: Ground, needs: Needs) -> Built[QueryApi]:
             *routes(queries, sampling, ground.boundary),
             *filter_routes(checks, ground.boundary),
             *oversight,
-            *view_routes(Viewing(queries, governing, views), ground.boundary),
+            *view_routes(Viewing(queries, here, views), ground.boundary),
         ],
         _Checker(checks),
         start=start,
         stop=stop,
+    )
+
+
+def _engine_on_aws(ground: Ground) -> QueryEngine | None:
+    aws = ground.aws_for("query")
+    if aws is None:
+        return None
+    from meshplane.platform.aws.names import project_role_arn, project_workgroup
+    from meshplane.services.query.aws import AthenaQueries
+    from meshplane.services.query.aws_athena import WorkgroupSettings
+
+    place = aws.place
+    return AthenaQueries(
+        aws,
+        role_of=lambda project_id: project_role_arn(place, project_id),
+        workgroup_of=lambda project_id: project_workgroup(place, project_id),
+        settings=WorkgroupSettings(usd_per_tebibyte=ground.aws_scan_usd_per_tib),
     )

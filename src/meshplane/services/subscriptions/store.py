@@ -1,5 +1,6 @@
 """The table of the subscriptions service."""
 
+from meshplane.boundary.portal_links import portal_table
 from meshplane.platform.tables import Index, Table
 
 SUBSCRIPTIONS = Table(
@@ -18,4 +19,6 @@ SUBSCRIPTIONS = Table(
 NOTICE_DUE = "due"
 """The partition of `byNotice`: subscriptions whose subscriber must still be told of the end."""
 
-TABLES = (SUBSCRIPTIONS,)
+SUBSCRIPTION_PORTAL_LINKS = portal_table("SubscriptionPortalLinks")
+
+TABLES = (SUBSCRIPTIONS, SUBSCRIPTION_PORTAL_LINKS)

@@ -1,8 +1,10 @@
 """Puts the subscriptions service together."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.events.consumer import Consumer
 from meshplane.services.subscriptions.bulk import Bulk
 from meshplane.services.subscriptions.changing import Changing
 from meshplane.services.subscriptions.deciding import Deciding
@@ -63,4 +65,25 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
         fulfilment.consumers,
         start=start,
         stop=expiring.stop,
+        aside=_shown(ground, needs),
     )
+
+
+def _shown(ground: Ground, needs: Needs) -> Sequence[Consumer]:
+    if ground.portal is None:
+        return ()
+    from meshplane.platform.aws.names import PORTAL_ASSET_TYPE, PORTAL_ROLE, role_arn
+    from meshplane.services.subscriptions.aws_portal import DataZoneSubscriptions
+    from meshplane.services.subscriptions.aws_portal_targets import DataZoneTargets
+    from meshplane.services.subscriptions.portal import SubscriptionsInPortal
+
+    zone = ground.portal
+    manager = role_arn(zone.aws.place, PORTAL_ROLE)
+    targets = DataZoneTargets(zone, manage_access_role=manager, asset_type=PORTAL_ASSET_TYPE)
+    return SubscriptionsInPortal(
+        DataZoneSubscriptions(zone, targets),
+        needs["projects"],
+        needs["assets"],
+        ground.store,
+        ground.clock,
+    ).consumers

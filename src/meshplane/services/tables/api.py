@@ -122,6 +122,16 @@ class TablesApi(Protocol):
         """
         ...
 
+    async def version(
+        self,
+        actor: Actor,
+        table_id: str,
+        as_of: datetime | None,
+        snapshot_id: str | None = None,
+    ) -> Scan:
+        """As `scan`, without files: for whoever lets another engine read them."""
+        ...
+
     async def create_from_query(self, actor: Actor, result: QueryResult) -> TableSummary:
         """Makes a table of a query's result, in one commit with where it came from."""
         ...

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import orjson
 
@@ -82,7 +81,7 @@ class Cleaning:
         work = self._store.begin()
         page = await work.query(TABLE_GARBAGE, table_id, limit=200)
         for row in page.rows:
-            await asyncio.to_thread(_remove, row.item["files"])
+            await asyncio.to_thread(self._files.remove, row.item["files"])
             work.delete(TABLE_GARBAGE, table_id, row.item["garbageId"])
         if page.rows:
             await work.commit()
@@ -122,11 +121,6 @@ def _note_garbage(call: Call, table_id: str, files: Sequence[str]) -> None:
             "files": list(files[begin : begin + _FILES_OF_A_ROW]),
         }
         call.work.put(TABLE_GARBAGE, item, expected=ABSENT)
-
-
-def _remove(files: Sequence[str]) -> None:
-    for file in files:
-        Path(file).unlink(missing_ok=True)
 
 
 def _cursor(at_project: str | None, at_table: str | None) -> str:

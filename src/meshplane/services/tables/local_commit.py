@@ -31,7 +31,7 @@ from pyiceberg.table.update import (
 from pyiceberg.table.update.snapshot import UpdateSnapshot
 
 from meshplane.kit.errors import Invalid
-from meshplane.services.tables.local_files import LakeFiles
+from meshplane.services.tables.lake_files import LakeFiles
 from meshplane.services.tables.local_filter import RowFilter
 from meshplane.services.tables.local_load import (
     DELETED_ROWS,
@@ -294,11 +294,16 @@ def _instant(metadata: TableMetadata) -> datetime:
 
 def unchanged(table: Table) -> StagedCommit:
     """The base itself, where there was nothing to change."""
+    return told(table)
+
+
+def told(table: Table, added: int = 0, deleted: int = 0) -> StagedCommit:
+    """A version that is there already, with the rows that it added and removed."""
     return StagedCommit(
         metadata_location=table.metadata_location,
         snapshot_id=table.metadata.current_snapshot_id,
-        added_rows=0,
-        deleted_rows=0,
+        added_rows=added,
+        deleted_rows=deleted,
         total_rows=current_rows(table),
         columns=to_columns(table.schema()),
         committed_at=_instant(table.metadata),

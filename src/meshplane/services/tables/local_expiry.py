@@ -6,8 +6,8 @@ from datetime import datetime
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot, SnapshotLogEntry
 
+from meshplane.services.tables.lake_files import LakeFiles
 from meshplane.services.tables.local_commit import stage_removal, unchanged
-from meshplane.services.tables.local_files import LakeFiles
 from meshplane.services.tables.local_load import to_milliseconds
 from meshplane.services.tables.ports import StagedExpiry
 
@@ -60,10 +60,10 @@ def _log_after(table: Table, gone: set[int]) -> list[SnapshotLogEntry]:
 def _left(
     files: LakeFiles, table: Table, expired: Iterable[Snapshot], kept: Iterable[Snapshot]
 ) -> tuple[str, ...]:
-    """Local paths of files of the expired snapshots that no kept one needs."""
+    """Where files of the expired snapshots lie that no kept one needs."""
     needed = _files_of(table, kept, live_alone=True)
-    home = files.local_path(table.metadata.location).rstrip("/") + "/"
-    paths = (files.local_path(one) for one in _files_of(table, expired, live_alone=False) - needed)
+    home = files.checked(table.metadata.location).rstrip("/") + "/"
+    paths = (files.checked(one) for one in _files_of(table, expired, live_alone=False) - needed)
     # A table's metadata may name files of others; only those in its own directory are its own.
     return tuple(sorted(path for path in paths if path.startswith(home)))
 

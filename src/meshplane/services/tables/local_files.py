@@ -2,21 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pyiceberg.io import InputFile, OutputFile
-from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
-
-from meshplane.kit.errors import Invalid, MeshplaneError, Unavailable
+from meshplane.kit.errors import Invalid
+from meshplane.services.tables.lake_files import LakeFiles
 
 
-class LakeFiles(PyArrowFileIO):
-    """Reads and writes files of one staging or one scan.
-
-    It refuses every path outside the lake, symbolic links resolved, because a table's metadata
-    may come from elsewhere and name any file. It remembers what it has written.
+class LocalFiles(LakeFiles):
+    """Files below one directory. Every path outside it is refused, symbolic links resolved.
 
     Args:
         root: the directory of the lake.
@@ -25,14 +20,9 @@ class LakeFiles(PyArrowFileIO):
     def __init__(self, root: Path) -> None:
         super().__init__()
         self._root = root.resolve()
-        self._written: list[Path] = []
 
-    def local_path(self, location: str) -> str:
-        """The absolute path of a location in the lake.
-
-        Raises:
-            Invalid: `FILE_OUTSIDE_LAKE`.
-        """
+    def checked(self, location: str) -> str:
+        """The absolute path of a location in the lake. See `LakeFiles.checked`."""
         path = path_of(location)
         if path is None or self._root not in path.resolve().parents:
             raise Invalid(
@@ -42,20 +32,11 @@ class LakeFiles(PyArrowFileIO):
             )
         return str(path)
 
-    def new_input(self, location: str) -> PyArrowFile:
-        """A file of the lake, to read."""
-        return super().new_input(self.local_path(location))
-
-    def new_output(self, location: str) -> PyArrowFile:
-        """A file of the lake, to write."""
-        path = self.local_path(location)
-        self._written.append(Path(path))
-        return super().new_output(path)
-
-    def delete(self, location: str | InputFile | OutputFile) -> None:
-        """Removes a file of the lake."""
-        name = location if isinstance(location, str) else location.location
-        super().delete(self.local_path(name))
+    def readable(
+        self, locations: Sequence[str], scratch: Path
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """They lie on this machine already. See `LakeFiles.readable`."""
+        return tuple(self.checked(one) for one in locations), ()
 
     def make_durable(self) -> None:
         """Forces what was written, and the directories that name it, to the disk.
@@ -64,17 +45,17 @@ class LakeFiles(PyArrowFileIO):
         up to the lake is forced too.
         """
         directories = {self._root, self._root.parent}
-        for path in self._written:
+        for path in map(Path, self._written):
             _force(path)
             directories.update(one for one in path.resolve().parents if self._root in one.parents)
         for directory in sorted(directories, reverse=True):
             _force(directory)
 
     def discard(self) -> None:
-        """Removes what was written; for a staging that failed and that nobody can refer to."""
+        """Removes what was written. See `LakeFiles.discard`."""
         for path in self._written:
             with contextlib.suppress(OSError):
-                path.unlink()
+                Path(path).unlink()
         self._written.clear()
 
 
@@ -88,47 +69,6 @@ def path_of(location: str) -> Path | None:
         location = parts.path
     path = Path(location)
     return path if path.is_absolute() and ".." not in path.parts else None
-
-
-@contextlib.contextmanager
-def staging(root: Path) -> Iterator[LakeFiles]:
-    """Files for one staged commit: durable when it succeeds, removed when it fails.
-
-    Raises:
-        Unavailable: `LAKE_UNAVAILABLE` when the disk refuses.
-    """
-    files = LakeFiles(root)
-    try:
-        yield files
-        files.make_durable()
-    except OSError as error:
-        files.discard()
-        raise storage_failed() from error
-    except BaseException:
-        files.discard()
-        raise
-
-
-@contextlib.contextmanager
-def reading(root: Path) -> Iterator[LakeFiles]:
-    """Files for reading alone.
-
-    Raises:
-        Unavailable: `LAKE_UNAVAILABLE` when the disk refuses.
-    """
-    try:
-        yield LakeFiles(root)
-    except OSError as error:
-        raise storage_failed() from error
-
-
-def storage_failed() -> MeshplaneError:
-    """The error for a disk that refuses to read or write."""
-    return Unavailable(
-        "LAKE_UNAVAILABLE",
-        "The lake's storage could not be read or written. Nothing was changed; try again, and "
-        "look at the disk's space and health if it stays so.",
-    )
 
 
 def _force(path: Path) -> None:

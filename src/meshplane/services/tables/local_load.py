@@ -12,7 +12,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 
 from meshplane.kit.errors import Invalid, Missing
-from meshplane.services.tables.local_files import LakeFiles
+from meshplane.services.tables.lake_files import LakeFiles
 from meshplane.services.tables.ports import Snapshot
 
 DELETED_ROWS = "meshplane.deleted-rows"
@@ -41,7 +41,7 @@ def load_table(files: LakeFiles, metadata_location: str) -> Table:
             "METADATA_UNREADABLE",
             "The table's metadata file is not valid Iceberg metadata; restore it.",
         ) from error
-    files.local_path(metadata.location)
+    files.checked(metadata.location)
     return as_table(files, metadata, metadata_location)
 
 
@@ -123,16 +123,24 @@ def refuse_equality_deletes(table: Table, snapshot: IcebergSnapshot | None) -> N
             )
 
 
+def rows_of(snapshot: IcebergSnapshot) -> tuple[int, int]:
+    """How many rows a snapshot added and removed, as it says itself."""
+    own = _count(snapshot, DELETED_ROWS)
+    if own is not None:
+        return 0, own
+    return _count(snapshot, "added-records") or 0, _count(snapshot, "deleted-records") or 0
+
+
 def _told(snapshot: IcebergSnapshot) -> Snapshot:
     summary = snapshot.summary
-    own = _count(snapshot, DELETED_ROWS)
+    added, deleted = rows_of(snapshot)
     return Snapshot(
         snapshot_id=snapshot.snapshot_id,
         parent_snapshot_id=snapshot.parent_snapshot_id,
         committed_at=_EPOCH + snapshot.timestamp_ms * _MILLISECOND,
         operation=summary.operation.value if summary else "unknown",
-        added_rows=0 if own is not None else _count(snapshot, "added-records") or 0,
-        deleted_rows=own if own is not None else _count(snapshot, "deleted-records") or 0,
+        added_rows=added,
+        deleted_rows=deleted,
         total_rows=_total(snapshot),
     )
 

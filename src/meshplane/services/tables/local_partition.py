@@ -1,6 +1,5 @@
 """Splits rows by a table's partitioning."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -13,18 +12,19 @@ from pyiceberg.typedef import Record
 
 def partitions(
     rows: pa.Table, spec: PartitionSpec, schema: Schema
-) -> Iterator[tuple[Record, pa.Table]]:
-    """Each partition's key and rows, in the order in which they came.
+) -> list[tuple[Record, pa.Array | None]]:
+    """Each partition's key, and which rows are its own, in the order in which they came.
 
     Args:
-        rows: rows with the table's Arrow schema.
+        rows: rows with the table's Arrow schema, in one chunk.
         spec: the partitioning.
         schema: the table's schema.
+
+    Returns:
+        Keys, with the numbers of their rows; None for all of them.
     """
     if spec.is_unpartitioned():
-        yield Record(), rows
-        return
-    rows = rows.combine_chunks()
+        return [(Record(), None)]
     keys = [_key(rows, field, schema) for field in spec.fields]
     names = [f"k{number}" for number in range(len(keys))]
     numbered = pa.table(
@@ -33,6 +33,7 @@ def partitions(
     )
     # One thread: the order of rows within a group stays that of their arrival.
     groups = numbered.group_by(names, use_threads=False).aggregate([("row", "list")])
+    found: list[tuple[Record, pa.Array | None]] = []
     for position in range(groups.num_rows):
         key = Record(
             *(
@@ -41,7 +42,8 @@ def partitions(
             )
         )
         chosen = groups["row_list"][position].values
-        yield key, rows if len(chosen) == rows.num_rows else rows.take(chosen)
+        found.append((key, None if len(chosen) == rows.num_rows else chosen))
+    return found
 
 
 def _key(rows: pa.Table, field: PartitionField, schema: Schema) -> tuple[pa.Array, list[Any]]:

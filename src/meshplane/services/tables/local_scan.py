@@ -12,7 +12,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import FileScanTask, Table
 from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 
-from meshplane.services.tables.local_files import LakeFiles
+from meshplane.services.tables.lake_files import LakeFiles
 from meshplane.services.tables.local_load import refuse_equality_deletes
 from meshplane.services.tables.local_rows import fit_table
 from meshplane.services.tables.local_schema import to_columns
@@ -28,8 +28,22 @@ def plan_snapshot(
     files: LakeFiles, table: Table, snapshot: IcebergSnapshot, scratch: Path
 ) -> ScanPlan:
     """Plans a past version, with the columns of its time."""
-    schema = table.schemas().get(snapshot.schema_id or 0, table.schema())
+    schema = _schema_of(table, snapshot)
     return _plan(files, table, snapshot, schema, scratch)
+
+
+def version_of(table: Table, snapshot: IcebergSnapshot | None) -> ScanPlan:
+    """A version without its files: the current one, or that of a snapshot."""
+    if snapshot is None:
+        current = table.current_snapshot()
+        schema = table.schema()
+    else:
+        current, schema = snapshot, _schema_of(table, snapshot)
+    return ScanPlan(current.snapshot_id if current else None, (), to_columns(schema), 0)
+
+
+def _schema_of(table: Table, snapshot: IcebergSnapshot) -> Schema:
+    return table.schemas().get(snapshot.schema_id or 0, table.schema())
 
 
 def _plan(
@@ -46,13 +60,17 @@ def _plan(
     tasks = list(table.scan(snapshot_id=snapshot.snapshot_id).plan_files())
     plain = [task for task in tasks if _is_plain(task, table, schema)]
     others = [task for task in tasks if not _is_plain(task, table, schema)]
-    paths = [files.local_path(task.file.file_path) for task in plain]
+    paths, residue = files.readable([task.file.file_path for task in plain], scratch)
     total = sum(task.file.record_count for task in plain)
-    residue: tuple[str, ...] = ()
     if others:
-        made, rows = _materialise(table, others, schema, scratch)
-        residue, total = (made,), total + rows
-    return ScanPlan(snapshot.snapshot_id, (*paths, *residue), columns, total, residue)
+        try:
+            made, rows = _materialise(table, others, schema, scratch)
+        except BaseException:
+            for path in residue:
+                Path(path).unlink(missing_ok=True)
+            raise
+        paths, residue, total = (*paths, made), (*residue, made), total + rows
+    return ScanPlan(snapshot.snapshot_id, paths, columns, total, residue)
 
 
 def _is_plain(task: FileScanTask, table: Table, schema: Schema) -> bool:

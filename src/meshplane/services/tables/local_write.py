@@ -3,7 +3,9 @@
 import itertools
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 from pyiceberg.io.pyarrow import ParquetFormatWriter
@@ -24,10 +26,12 @@ class WriteLimits:
         chunk_bytes: rows gathered in memory before they are split and written; a data file holds
             at most this much, unpacked. An append needs about three times this in memory.
         files: data files of one append.
+        at_once: files that are written at the same time, where a write is waiting above all.
     """
 
     chunk_bytes: int = 128 * 1024 * 1024
     files: int = 4_000
+    at_once: int = 1
 
 
 def write_data_files(
@@ -47,16 +51,18 @@ def write_data_files(
         TooLarge: `PARTITIONS_TOO_MANY`.
     """
     written: list[DataFile] = []
-    for chunk in _chunks(batches, limits.chunk_bytes):
-        for key, rows in partitions(chunk, table.spec(), table.schema()):
-            if len(written) == limits.files:
+    with ThreadPoolExecutor(limits.at_once, thread_name_prefix="write") as pool:
+        for chunk in _chunks(batches, limits.chunk_bytes):
+            rows = chunk if table.spec().is_unpartitioned() else chunk.combine_chunks()
+            parts = partitions(rows, table.spec(), table.schema())
+            if len(written) + len(parts) > limits.files:
                 raise TooLarge(
                     "PARTITIONS_TOO_MANY",
                     f"These rows fall into more than {limits.files:,} files. Partition the table "
                     "more coarsely, or send fewer partitions at a time.",
                     field="rows",
                 )
-            written.append(_write(table, key, rows))
+            written += pool.map(partial(_write, table, rows), parts)
     return written
 
 
@@ -82,7 +88,9 @@ def _halved(batch: pa.RecordBatch, most_bytes: int) -> Iterator[pa.RecordBatch]:
     yield from _halved(batch.slice(middle), most_bytes)
 
 
-def _write(table: Table, key: Record, rows: pa.Table) -> DataFile:
+def _write(table: Table, chunk: pa.Table, part: tuple[Record, pa.Array | None]) -> DataFile:
+    key, chosen = part
+    rows = chunk if chosen is None else chunk.take(chosen)
     location = f"{table.location().rstrip('/')}/data/{uuid.uuid4()}.parquet"
     schema = sanitize_column_names(table.schema())
     output = table.io.new_output(location)

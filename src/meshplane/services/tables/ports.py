@@ -90,7 +90,7 @@ class StagedExpiry:
     Args:
         commit: the version; the base itself when nothing may go.
         expired: how many snapshots it keeps no longer.
-        files: absolute local paths of files that only those had. They may be removed once the
+        files: where the files lie that only those had. They may be removed (`remove`) once the
             version is current, and not before.
     """
 
@@ -215,6 +215,24 @@ class TableFiles(Protocol):
         """
         ...
 
+    def adopt(self, metadata_location: str, base_location: str) -> StagedCommit:
+        """A version that another engine has committed elsewhere, as if it were staged here.
+
+        Its rows are counted from the base on.
+
+        Args:
+            metadata_location: the other engine's metadata file.
+            base_location: the version that is current here.
+
+        Raises:
+            Conflict: `METADATA_DIVERGED`, it was not made from the base.
+        """
+        ...
+
+    def remove(self, files: Sequence[str]) -> None:
+        """Removes files that `expire` named; one that is gone already is no error."""
+        ...
+
     def snapshots(self, metadata_location: str) -> list[Snapshot]:
         """All snapshots that are kept, oldest first."""
         ...
@@ -237,5 +255,18 @@ class TableFiles(Protocol):
             Missing: `SNAPSHOT_NOT_FOUND`, also for an instant before the first snapshot.
             Invalid: `SNAPSHOT_AMBIGUOUS` when both are given, `AS_OF_INVALID`,
                 `EQUALITY_DELETES_UNREADABLE`.
+        """
+        ...
+
+    def version(
+        self,
+        metadata_location: str,
+        as_of: datetime | None = None,
+        snapshot_id: int | None = None,
+    ) -> ScanPlan:
+        """As `scan`, for whoever lets another engine read: the files are left out, and not counted.
+
+        Raises:
+            Missing, Invalid: as `scan`.
         """
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 from meshplane.boundary.actor import Actor
 from meshplane.boundary.boundary import Boundary
@@ -38,13 +39,31 @@ class TablesKeeper:
         snapshot_id: str | None = None,
     ) -> Scan:
         """See `TablesApi.scan`."""
+        location = (await self._item(table_id))["metadataLocation"]
+        plan = await asyncio.to_thread(self._files.scan, location, as_of, _number(snapshot_id))
+        return records.scan(table_id, plan)
+
+    async def version(
+        self,
+        actor: Actor,
+        table_id: str,
+        as_of: datetime | None,
+        snapshot_id: str | None = None,
+    ) -> Scan:
+        """See `TablesApi.version`. Of the current one, the row tells all that is asked."""
+        item = await self._item(table_id)
+        if as_of is None and snapshot_id is None:
+            columns = records.summary(item).columns
+            return Scan(table_id, item["snapshotId"], (), columns, 0, ())
+        location = item["metadataLocation"]
+        plan = await asyncio.to_thread(self._files.version, location, as_of, _number(snapshot_id))
+        return records.scan(table_id, plan)
+
+    async def _item(self, table_id: str) -> dict[str, Any]:
         row = await self._store.begin().get(TABLES_TABLE, table_id)
         if row is None:
             raise Missing("TABLE_NOT_FOUND", "There is no table with this id.", field="tableId")
-        plan = await asyncio.to_thread(
-            self._files.scan, row.item["metadataLocation"], as_of, _number(snapshot_id)
-        )
-        return records.scan(table_id, plan)
+        return row.item
 
     async def create_from_query(self, actor: Actor, result: QueryResult) -> TableSummary:
         """See `TablesApi.create_from_query`."""

@@ -43,7 +43,7 @@ class Tables:
     Args:
         projects, permissions: the services below.
         files: the lake.
-        lake_folder: where buckets lie.
+        lake: where buckets lie: a folder, or `s3://`.
     """
 
     def __init__(
@@ -51,12 +51,13 @@ class Tables:
         projects: ProjectsApi,
         permissions: PermissionsApi,
         files: TableFiles,
-        lake_folder: Path,
+        lake: Path | str,
     ) -> None:
         self._projects = projects
         self._permissions = permissions
         self._files = files
-        self._lake_folder = lake_folder
+        root = str(lake)
+        self._lake = root if root.endswith("/") else f"{root}/"
         # Writers of one table in this process take turns. Across processes the pointer's version
         # decides, and the loser stages again.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -278,7 +279,7 @@ class Tables:
             "domainId": project.domain_id,
             "domainName": project.domain_name,
             "name": name,
-            "location": str(self._lake_folder / project.bucket / f"{name}-{table_id}"),
+            "location": f"{self._lake}{project.bucket}/{name}-{table_id}",
             "createdBy": call.actor.on_behalf_of or call.actor.name,
             "createdAt": call.now,
         }

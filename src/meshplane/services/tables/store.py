@@ -7,4 +7,10 @@ TABLE_NAMES = Table("TableNames", "projectId", "name")
 TABLE_GARBAGE = Table("TableGarbage", "tableId", "garbageId")
 """Files that no version of a table has any more, until they are removed."""
 
-TABLES = (TABLES_TABLE, TABLE_NAMES, TABLE_GARBAGE)
+GLUE_ALL = "all"
+"""The one partition of the index that lists every table that is to be in Glue."""
+
+GLUE_TABLES = Table("GlueTables", "tableId", indexes=(Index("all", "listing", "tableId"),))
+"""Published tables that are to be in Glue, and what was last seen of each there."""
+
+TABLES = (TABLES_TABLE, TABLE_NAMES, TABLE_GARBAGE, GLUE_TABLES)

@@ -7,6 +7,7 @@ APPROVAL_STEPS = Table(
     "workflowId",
     "stepNumber",
     indexes=(Index("byOpen", "open", "requestedAt"),),
+    numbers=("stepNumber",),
 )
 """`open` is there only while the step waits for a decision, so that the inbox reads these alone."""
 

@@ -17,7 +17,7 @@ from meshplane.workflows.queue_names import SUBSCRIPTIONS
 RESERVED_QUEUES = frozenset(
     {
         *("workflow-starts", "functions", "webhooks", "approval-deadlines", SUBSCRIPTIONS),
-        "lake-reconciliations",
+        *("lake-reconciliations", "execution-commands", "task-answers", "rule-messages"),
     }
 )
 """What lies in these is obeyed by the mesh itself; only its own workflows send there."""

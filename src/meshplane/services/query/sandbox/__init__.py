@@ -18,6 +18,7 @@ from meshplane.services.query.sandbox.job import (
     Relation,
     RelationName,
     Scope,
+    Spent,
     Statement,
 )
 from meshplane.services.query.sandbox.parent import Resolve, Sandbox, Sink
@@ -34,5 +35,6 @@ __all__ = [
     "Sandbox",
     "Scope",
     "Sink",
+    "Spent",
     "Statement",
 ]

@@ -281,13 +281,27 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What an engine that is paid for each statement says that it took.
+
+    Args:
+        bytes_scanned: that it read.
+        usd: what that costs, in US dollars.
+    """
+
+    bytes_scanned: int
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The answer to a statement.
 
     `columns` holds `name` and `type` of each. `body` is a JSON array of rows, each an array, or an
     Arrow IPC stream. `truncated` says that there were more rows than allowed. `relations` are the
     tables it named. `seconds` is the wall-clock time in the sandbox, `resolve_seconds` that of the
-    caller's own `resolve` within it.
+    caller's own `resolve` within it; `spent` is what an engine says that is
+    not this machine's own.
     """
 
     columns: tuple[Mapping[str, str], ...]
@@ -297,3 +311,4 @@ class Outcome:
     relations: tuple[RelationName, ...]
     seconds: float
     resolve_seconds: float
+    spent: Spent | None = None

@@ -1,0 +1,208 @@
+"""Reading the outbox and the audit trail, and waiting for events."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from logging import WARNING
+from typing import Any
+
+from meshplane.kit.errors import MeshplaneError
+from meshplane.platform.aws.dynamodb_calls import Reading
+from meshplane.platform.aws.dynamodb_head import Head
+from meshplane.platform.aws.dynamodb_records import entries_of, last_of_partition, partition_of
+from meshplane.platform.events import StoredEvent
+from meshplane.platform.telemetry import log
+
+_AUDIT_PAGE = 1000
+# DynamoDB takes 4 KB of expression; more types than this are looked for without its help.
+_MOST_TYPES_FILTERED = 50
+
+
+class Logs:
+    """The two logs that units of work write.
+
+    Args:
+        reading: of the mesh's tables.
+        head: gives the head of the log.
+        poll_seconds: how often it is looked for events of other processes while somebody waits.
+    """
+
+    def __init__(
+        self, reading: Reading, head: Callable[[], Awaitable[Head]], poll_seconds: float
+    ) -> None:
+        self._reading, self._head, self._poll_seconds = reading, head, poll_seconds
+        self._waiters: dict[asyncio.Future[None], frozenset[str] | None] = {}
+        self._poller: asyncio.Task[None] | None = None
+        self._polled_first: asyncio.Future[None]
+        # How far this process knows the outbox, and how far it has told of it.
+        self._seen = self._polled = 0
+
+    async def events_after(self, sequence: int, limit: int) -> list[StoredEvent]:
+        """See `Store.events_after`."""
+        found = await self._entries("Outbox", "events", sequence, limit)
+        return [StoredEvent(place, *entry) for place, entry in found]
+
+    async def events_of(
+        self, types: frozenset[str], after: int, limit: int
+    ) -> tuple[list[StoredEvent], int]:
+        """See `Store.events_of`."""
+        last = (await self._head()).events
+        found: list[StoredEvent] = []
+        place = after + 1
+        while types and place <= last and len(found) < limit:
+            upto = last_of_partition(place)
+            part = partition_of("events", place)
+            async for page in self._reading.log_items(
+                "Outbox", part, place, upto, filtered=_of_types(types)
+            ):
+                found += [
+                    StoredEvent(at, *entry)
+                    for chunk in page
+                    for at, entry in entries_of(chunk)
+                    if after < at <= last and entry[1] in types
+                ]
+                if len(found) >= limit:
+                    break
+            place = upto + 1
+        found = found[:limit]
+        return found, found[-1].sequence if len(found) == limit and found else max(after, last)
+
+    async def event_place(self, event_id: str) -> int | None:
+        """See `Store.event_place`. The newest are looked through first."""
+        place = (await self._head()).events
+        wanted = {
+            "FilterExpression": "contains(ids, :id)",
+            "ExpressionAttributeValues": {":id": {"S": event_id}},
+        }
+        while place > 0:
+            first = last_of_partition(place) - 999
+            part = partition_of("events", place)
+            async for page in self._reading.log_items("Outbox", part, first, filtered=wanted):
+                for chunk in page:
+                    for at, entry in entries_of(chunk):
+                        if entry[0] == event_id:
+                            return at
+            place = first - 1
+        return None
+
+    async def audit_after(self, sequence: int, limit: int) -> list[tuple[int, bytes, str]]:
+        """See `Store.audit_after`."""
+        found = await self._entries("AuditTrail", "audit", sequence, limit)
+        return [(place, body.encode(), digest) for place, (digest, body) in found]
+
+    async def audit_lines(self) -> AsyncIterator[tuple[int, bytes, str]]:
+        """See `Store.audit_lines`."""
+        # From the very first place that can be: whoever slips a record in before it is found.
+        position = -(2**63)
+        while page := await self.audit_after(position, _AUDIT_PAGE):
+            for line in page:
+                yield line
+            position = page[-1][0]
+
+    async def wait(self, types: frozenset[str] | None, after: int, timeout_seconds: float) -> None:
+        """See `Store.wait_for_events`."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = types
+        try:
+            await self._polling()
+            # Past what is known, the poller or a commit will tell.
+            behind = after < self._seen
+            if behind and (types is None or (await self.events_of(types, after, 1))[0]):
+                return
+            await asyncio.wait([waiter], timeout=timeout_seconds)
+        finally:
+            del self._waiters[waiter]
+
+    def committed(self, types: frozenset[str], last: int | None) -> None:
+        """Tells that this process committed events of these types.
+
+        Args:
+            types: of the events.
+            last: the place of the newest event, if it is known.
+        """
+        if types:
+            self._told(types)
+            # Who comes to wait for what is before that finds it at once. Events of others among
+            # them are told of when they are polled: `_polled` stays behind.
+            self._seen = max(self._seen + 1 if last is None else last, self._seen)
+
+    def _told(self, types: frozenset[str]) -> None:
+        """Wakes those who wait for one of these types."""
+        for waiter, wanted in self._waiters.items():
+            if not waiter.done() and (wanted is None or not wanted.isdisjoint(types)):
+                waiter.set_result(None)
+
+    async def close(self) -> None:
+        """Looks for events no more."""
+        if self._poller is not None:
+            self._poller.cancel()
+            await asyncio.gather(self._poller, return_exceptions=True)
+
+    async def _polling(self) -> None:
+        """Sees to it that somebody looks for events of other processes, from a known place on."""
+        if self._poller is None or self._poller.done():
+            self._polled_first = asyncio.get_running_loop().create_future()
+            self._poller = asyncio.create_task(self._poll(self._polled_first))
+        # Whoever is cancelled while he waits must not take it from the others.
+        await asyncio.shield(self._polled_first)
+
+    async def _poll(self, polled_first: "asyncio.Future[None]") -> None:
+        """Tells of events of other processes for as long as somebody waits."""
+        try:
+            self._polled = (await self._head()).events
+        except MeshplaneError as error:
+            polled_first.set_exception(error)
+            return
+        except BaseException:
+            polled_first.cancel()
+            raise
+        self._seen = max(self._seen, self._polled)
+        polled_first.set_result(None)
+        while self._waiters:
+            await asyncio.sleep(self._poll_seconds)
+            try:
+                await self._tell_what_is_new()
+            except MeshplaneError as error:
+                # The next round asks again.
+                log(WARNING, "events_not_polled", code=error.code)
+
+    async def _tell_what_is_new(self) -> None:
+        last = (await self._head()).events
+        while self._polled < last:
+            events = await self.events_after(self._polled, _AUDIT_PAGE)
+            self._polled = events[-1].sequence
+            self._seen = max(self._seen, self._polled)
+            self._told(frozenset(event.type for event in events))
+
+    async def _entries(
+        self, table: str, name: str, after: int, limit: int
+    ) -> Sequence[tuple[int, Any]]:
+        """Up to `limit` entries after a place."""
+        found: list[tuple[int, Any]] = []
+        place = after + 1
+        while len(found) < limit:
+            last = place - 1
+            async for page in self._reading.log_items(
+                table, partition_of(name, place), place, most=limit - len(found)
+            ):
+                entries = [entry for chunk in page for entry in entries_of(chunk)]
+                found += [entry for entry in entries if entry[0] > after]
+                last = max([last, *(at for at, _ in entries)])
+                if len(found) >= limit:
+                    break
+            # There are no gaps: where the last place of a partition is free, the log ends.
+            if last < last_of_partition(place):
+                break
+            place = last + 1
+        return found[:limit]
+
+
+def _of_types(types: frozenset[str]) -> dict[str, Any]:
+    """The filter of chunks that hold events of these types, and of others perhaps."""
+    if len(types) > _MOST_TYPES_FILTERED:
+        return {}
+    names = {f":type{number}": {"S": each} for number, each in enumerate(sorted(types))}
+    return {
+        "FilterExpression": " OR ".join(f"contains(#types, {name})" for name in names),
+        "ExpressionAttributeNames": {"#types": "types"},
+        "ExpressionAttributeValues": names,
+    }

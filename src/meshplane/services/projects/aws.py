@@ -1,0 +1,132 @@
+"""Workspaces of projects on AWS: folders in S3, and the role that acts as the project.
+
+The repository stays in a directory of this machine.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from meshplane.kit.errors import Unavailable
+from meshplane.platform.aws.calls import Aws
+from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
+from meshplane.services.projects.aws_policies import query_policy, trust_policy
+from meshplane.services.projects.ports import Workspace, folders_of
+from meshplane.services.projects.repositories import Repositories
+
+_WRITTEN = frozenset({"PreconditionFailed", "412"})
+_THERE = "EntityAlreadyExists"
+_POLICY = "meshplane-query"
+_TAG = "meshplane:project"
+
+
+def role_name(project_id: str) -> str:
+    """The name of the role that acts as a project."""
+    return f"project-{project_id}-role"
+
+
+def role_arn(account: str, project_id: str, path: str = "/") -> str:
+    """The ARN of the role that acts as a project.
+
+    Args:
+        account: the mesh's, 12 digits.
+        project_id: the project.
+        path: as in `AwsWorkspaces`.
+    """
+    return f"arn:aws:iam::{account}:role{path}{role_name(project_id)}"
+
+
+class AwsWorkspaces:
+    """`ProjectWorkspaces` over S3 and IAM; used by many threads at once.
+
+    A role of the project's name that is there is adopted: it gets our trust and our policy, and
+    keeps what else it has.
+
+    Args:
+        aws: whose S3 and IAM, of the mesh's own account.
+        repositories: makes git repositories.
+        trusted: ARNs of who may act as a project, the mesh's own role above all; none: whoever in
+            the mesh's account has the right to assume roles.
+        boundary: ARN of a policy that bounds what a project's role may ever do.
+        path: of the roles in IAM, with its slashes. Lake Formation's grants name roles by their
+            ARN, and so do ours, with the path `/`.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        repositories: Repositories,
+        *,
+        trusted: Sequence[str] = (),
+        boundary: str | None = None,
+        path: str = "/",
+    ) -> None:
+        self._aws = aws
+        self._repositories = repositories
+        self._trusted = tuple(trusted)
+        self._boundary = boundary
+        self._path = path
+
+    def prepare(self, bucket: str, project_id: str) -> Workspace:
+        """See `ProjectWorkspaces.prepare`."""
+        folders = folders_of(project_id)
+        try:
+            for folder in folders:
+                self._put_folder(bucket, folder)
+            self._put_role(bucket, project_id)
+            repository = self._repositories.ensure(project_id)
+        except (OSError, AwsRejected, AwsUnavailable) as error:
+            raise Unavailable(
+                "LAKE_UNAVAILABLE",
+                "The project's folders or its role could not be made: try again. The bucket of a "
+                "new domain takes a moment.",
+            ) from error
+        return Workspace(folders, repository)
+
+    def _put_folder(self, bucket: str, folder: str) -> None:
+        try:
+            self._aws.run("s3", "put_object", Bucket=bucket, Key=folder, Body=b"", IfNoneMatch="*")
+        except AwsRejected as error:
+            if error.aws_code not in _WRITTEN:
+                raise
+
+    def _put_role(self, bucket: str, project_id: str) -> None:
+        name, place = role_name(project_id), self._aws.place
+        trust = trust_policy(place.account, self._trusted)
+        try:
+            self._aws.run(
+                "iam",
+                "create_role",
+                RoleName=name,
+                Path=self._path,
+                AssumeRolePolicyDocument=json.dumps(trust),
+                Description=f"Acts as the project {project_id} of the mesh",
+                Tags=[{"Key": _TAG, "Value": project_id}],
+                **self._bounded(),
+            )
+        except AwsRejected as error:
+            if error.aws_code != _THERE:
+                raise
+            self._adopt(name, trust)
+        self._aws.run(
+            "iam",
+            "put_role_policy",
+            RoleName=name,
+            PolicyName=_POLICY,
+            PolicyDocument=json.dumps(query_policy(place, bucket, project_id)),
+        )
+
+    def _adopt(self, name: str, trust: dict[str, Any]) -> None:
+        self._aws.run(
+            "iam", "update_assume_role_policy", RoleName=name, PolicyDocument=json.dumps(trust)
+        )
+        if self._boundary is not None:
+            self._aws.run(
+                "iam",
+                "put_role_permissions_boundary",
+                RoleName=name,
+                PermissionsBoundary=self._boundary,
+            )
+
+    def _bounded(self) -> dict[str, str]:
+        return {} if self._boundary is None else {"PermissionsBoundary": self._boundary}

@@ -1,0 +1,84 @@
+"""Policies of the role that acts as a project. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from meshplane.platform.aws.names import project_workgroup
+from meshplane.platform.aws.place import AwsPlace
+
+_VERSION = "2012-10-17"
+
+
+def trust_policy(account: str, trusted: Sequence[str] = ()) -> dict[str, Any]:
+    """Who may act as the project.
+
+    Args:
+        account: the mesh's, 12 digits.
+        trusted: ARNs; none: principals of the account who have the right to assume roles.
+    """
+    return {
+        "Version": _VERSION,
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": list(trusted) or f"arn:aws:iam::{account}:root"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:PrincipalAccount": account}},
+            }
+        ],
+    }
+
+
+def query_policy(place: AwsPlace, bucket: str, project_id: str) -> dict[str, Any]:
+    """What a project needs: to query by Athena, where Lake Formation decides, and to ask for data.
+
+    Args:
+        place: the mesh's region and account.
+        bucket: of the project's domain; results lie below `temp/PROJECT/` in it.
+        project_id: the project.
+    """
+    glue = f"arn:aws:glue:{place.region}:{place.account}"
+    return {
+        "Version": _VERSION,
+        "Statement": [
+            _allow(
+                "Query",
+                [
+                    "athena:StartQueryExecution",
+                    "athena:GetQueryExecution",
+                    "athena:GetQueryResults",
+                    "athena:StopQueryExecution",
+                    "athena:GetWorkGroup",
+                ],
+                f"arn:aws:athena:{place.region}:{place.account}:workgroup/"
+                f"{project_workgroup(place, project_id)}",
+            ),
+            _allow(
+                "Catalogue",
+                ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartitions"],
+                [f"{glue}:catalog", f"{glue}:database/*", f"{glue}:table/*"],
+            ),
+            _allow("Data", ["lakeformation:GetDataAccess"], "*"),
+            _allow(
+                "Results",
+                ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+                f"arn:aws:s3:::{bucket}/temp/{project_id}/*",
+            ),
+            _allow("Bucket", ["s3:GetBucketLocation"], f"arn:aws:s3:::{bucket}"),
+            # A project asks for data in the portal itself; who asked for it would decide otherwise.
+            _allow(
+                "Portal",
+                [
+                    "datazone:CreateSubscriptionRequest",
+                    "datazone:UpdateSubscriptionRequest",
+                    "datazone:DeleteSubscriptionRequest",
+                    "datazone:CancelSubscription",
+                ],
+                f"arn:aws:datazone:{place.region}:{place.account}:domain/*",
+            ),
+        ],
+    }
+
+
+def _allow(sid: str, actions: list[str], resources: str | list[str]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}

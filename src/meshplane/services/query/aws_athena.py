@@ -1,0 +1,265 @@
+"""Athena: workgroups; executions started, awaited, cancelled; pages of results; costs."""
+
+import asyncio
+import math
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from logging import WARNING
+from typing import Any
+
+from meshplane.kit.errors import MeshplaneError, Unavailable
+from meshplane.platform.aws.calls import Aws
+from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
+from meshplane.platform.telemetry import log
+from meshplane.services.query.aws_failures import failure, unavailable
+from meshplane.services.query.sandbox import Spent
+from meshplane.services.query.sandbox.faults import invalid
+
+_CATALOG = "AwsDataCatalog"
+_ENGINE = "Athena engine version 3"
+_WRONG, _MALFORMED = "InvalidRequestException", "MALFORMED_QUERY"
+_FIRST_SECONDS, _LONGEST_SECONDS, _GROWTH = 0.05, 1.0, 1.5
+_TOKEN_BYTES = 24  # 48 characters: a request's token has 32 to 128
+_LEAST_CUTOFF_BYTES = 10_000_000  # that a workgroup takes
+_MEBIBYTE, _LEAST_MEBIBYTES, _TEBIBYTE = 2**20, 10, 2**40
+
+
+@dataclass(frozen=True, slots=True)
+class WorkgroupSettings:
+    """What a project's workgroup enforces.
+
+    Args:
+        most_bytes: that one statement may scan.
+        kms_key: by which results are encrypted; None: by S3's own key.
+        usd_per_tebibyte: Athena's price in the region, for the costs that are told.
+    """
+
+    most_bytes: int = 100 * 2**30
+    kms_key: str | None = None
+    usd_per_tebibyte: float = 5.0
+
+    def spent(self, statistics: Mapping[str, Any]) -> Spent:
+        """What an execution took. Bytes are counted in whole mebibytes, ten at the least."""
+        scanned = int(statistics.get("DataScannedInBytes") or 0)
+        counted = max(math.ceil(scanned / _MEBIBYTE), _LEAST_MEBIBYTES) if scanned else 0
+        usd = counted * _MEBIBYTE / _TEBIBYTE * self.usd_per_tebibyte
+        return Spent(scanned, round(usd, 12))
+
+
+class WorkgroupLost(Unavailable):
+    """Athena does not take a statement in a workgroup that was there, or is disabled."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "QUERY_ENGINE_UNAVAILABLE",
+            "The project's workgroup in Athena takes no statements. Try again.",
+        )
+
+
+class Workgroups:
+    """Makes a workgroup for each project, when it is first needed.
+
+    Args:
+        aws: the mesh itself.
+        settings: what every one enforces.
+    """
+
+    def __init__(self, aws: Aws, settings: WorkgroupSettings) -> None:
+        self._aws = aws
+        self._settings = settings
+        self._ready: set[tuple[str, str]] = set()
+
+    async def ensure(self, name: str, output: str) -> None:
+        """Makes the workgroup, or makes the one that is there enforce what it should.
+
+        Args:
+            name: of the workgroup.
+            output: where results go: `s3://BUCKET/KEY/`.
+        """
+        if (name, output) in self._ready:
+            return
+        wanted = self._configuration(output)
+        there = await self._found(name)
+        if there is None:
+            there = await self._made(name, wanted)
+        if there is not None and not _enforces(there, wanted):
+            await self._aws.call(
+                "athena",
+                "update_work_group",
+                WorkGroup=name,
+                State="ENABLED",
+                ConfigurationUpdates=_updates(wanted),
+            )
+        self._ready.add((name, output))
+
+    def forget(self, name: str) -> None:
+        """Looks at the workgroup again when it is needed next."""
+        self._ready = {one for one in self._ready if one[0] != name}
+
+    async def _found(self, name: str) -> dict[str, Any] | None:
+        try:
+            answer = await self._aws.call("athena", "get_work_group", WorkGroup=name)
+        except AwsRejected as error:
+            if error.aws_code == _WRONG:
+                return None
+            raise
+        found: dict[str, Any] = answer["WorkGroup"]
+        return found
+
+    async def _made(self, name: str, wanted: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            await self._aws.call(
+                "athena",
+                "create_work_group",
+                Name=name,
+                Configuration=wanted,
+                Description="Statements of one project of the mesh",
+            )
+        except AwsRejected as error:
+            if error.aws_code != _WRONG:
+                raise
+            return await self._found(name)  # another process made it meanwhile
+        return None
+
+    def _configuration(self, output: str) -> dict[str, Any]:
+        key = self._settings.kms_key
+        encryption = (
+            {"EncryptionOption": "SSE_S3"}
+            if key is None
+            else {"EncryptionOption": "SSE_KMS", "KmsKey": key}
+        )
+        return {
+            "ResultConfiguration": {
+                "OutputLocation": output,
+                "EncryptionConfiguration": encryption,
+                "ExpectedBucketOwner": self._aws.place.account,
+            },
+            "EnforceWorkGroupConfiguration": True,
+            "PublishCloudWatchMetricsEnabled": True,
+            "BytesScannedCutoffPerQuery": max(self._settings.most_bytes, _LEAST_CUTOFF_BYTES),
+            "EngineVersion": {"SelectedEngineVersion": _ENGINE},
+        }
+
+
+class Execution:
+    """One statement on Athena, as a role.
+
+    Args:
+        aws: as the role.
+        number: its id.
+    """
+
+    def __init__(self, aws: Aws, number: str) -> None:
+        self._aws = aws
+        self._number = number
+
+    @classmethod
+    async def start(
+        cls, aws: Aws, workgroup: str, sql: str, parameters: Sequence[str]
+    ) -> "Execution":
+        """Hands a statement in. An answer that is lost is asked for again by the same token.
+
+        Raises:
+            Invalid: SQL_INVALID.
+            WorkgroupLost: it is not what it was.
+        """
+        values = {"ExecutionParameters": list(parameters)} if parameters else {}
+        token = secrets.token_hex(_TOKEN_BYTES)
+
+        async def once() -> dict[str, Any]:
+            return await aws.call(
+                "athena",
+                "start_query_execution",
+                QueryString=sql,
+                QueryExecutionContext={"Catalog": _CATALOG},
+                WorkGroup=workgroup,
+                ClientRequestToken=token,
+                **values,
+            )
+
+        try:
+            try:
+                answer = await once()
+            except AwsUnavailable as error:
+                if not error.may_have_happened:
+                    raise
+                answer = await once()
+        except AwsRejected as error:
+            if error.aws_code == _WRONG and _told(error) != _MALFORMED:
+                raise WorkgroupLost from error
+            if error.aws_code == _WRONG:
+                raise invalid(
+                    "Athena cannot read the statement as it was written for it."
+                ) from error
+            raise
+        return cls(aws, answer["QueryExecutionId"])
+
+    async def ended(self) -> dict[str, Any]:
+        """The execution when it has succeeded.
+
+        Raises:
+            MeshplaneError: why it failed.
+            NoRight: the role may not read what it names.
+        """
+        pause = _FIRST_SECONDS
+        while True:
+            answer = await self._aws.call(
+                "athena", "get_query_execution", QueryExecutionId=self._number
+            )
+            execution: dict[str, Any] = answer["QueryExecution"]
+            state = execution["Status"]["State"]
+            if state == "SUCCEEDED":
+                return execution
+            if state in {"FAILED", "CANCELLED"}:
+                raise failure(execution["Status"])
+            await asyncio.sleep(pause)
+            pause = min(pause * _GROWTH, _LONGEST_SECONDS)
+
+    async def pages(self) -> AsyncIterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+        """The columns, and the next rows; the header, the first row of the first page, is left out.
+
+        Raises:
+            Unavailable: QUERY_ENGINE_UNAVAILABLE.
+        """
+        first = True
+        try:
+            async for page in self._aws.pages(
+                "athena", "get_query_results", QueryExecutionId=self._number
+            ):
+                result = page["ResultSet"]
+                rows: list[dict[str, Any]] = result["Rows"]
+                yield result["ResultSetMetadata"]["ColumnInfo"], rows[1:] if first else rows
+                first = False
+        except AwsRejected as error:
+            raise unavailable() from error
+
+    async def stop(self) -> None:
+        """Ends it; one that has ended stays as it is."""
+        try:
+            await self._aws.call("athena", "stop_query_execution", QueryExecutionId=self._number)
+        except MeshplaneError as error:
+            # Nobody waits for it any more; the workgroup's own limit bounds what it still costs.
+            log(WARNING, "athena_stop_failed", code=error.code)
+
+
+def _told(error: AwsRejected) -> str:
+    """Athena's own code beside that of the error; it stands in the answer or in its error."""
+    told = error.answer
+    return str(told.get("AthenaErrorCode") or told.get("Error", {}).get("AthenaErrorCode") or "")
+
+
+def _enforces(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    now = there.get("Configuration", {})
+    results = now.get("ResultConfiguration", {})
+    names = ("EnforceWorkGroupConfiguration", "BytesScannedCutoffPerQuery")
+    return (
+        there.get("State", "ENABLED") == "ENABLED"
+        and all(now.get(name) == wanted[name] for name in names)
+        and all(results.get(name) == it for name, it in wanted["ResultConfiguration"].items())
+    )
+
+
+def _updates(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    updates = {name: it for name, it in wanted.items() if name != "ResultConfiguration"}
+    return {**updates, "ResultConfigurationUpdates": wanted["ResultConfiguration"]}

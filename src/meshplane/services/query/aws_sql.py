@@ -1,0 +1,260 @@
+"""DuckDB's SQL for Athena: parsed, gated, its relations resolved, and written in Athena's words.
+
+Callers write the same SQL whatever engine runs it. sqlglot parses it as DuckDB's; what is on the
+lists of `aws_grammar` is qualified over the columns that the caller sees, so that `*` and names
+mean what they do on this machine, and written for Athena. A mistake in the translation gives a
+wrong answer or an error, and never a row too many: which rows there are, Lake Formation says to
+the role that asks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, OptimizeError, ParseError, SqlglotError, TokenError
+from sqlglot.errors import UnsupportedError as Unsaid
+from sqlglot.optimizer.annotate_types import annotate_types
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import traverse_scope
+from sqlglot.schema import MappingSchema
+
+from meshplane.services.query.aws_dialect import evened
+from meshplane.services.query.aws_grammar import all_spelled_out, check, spelled_out
+from meshplane.services.query.aws_values import Parameters, even_comparisons
+from meshplane.services.query.sandbox.faults import DEEP, invalid, limit, refused
+from meshplane.services.query.sandbox.job import Column, Relation, RelationName
+
+_DIALECT, _TARGET = "duckdb", "athena"
+_MOST_BYTES = 262_144  # of a query string, by Athena's own model
+_ONLY_SELECT = "On Athena only one SELECT may be run at a time."
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A statement that may go on: its tree, and the tables that it names, each once."""
+
+    tree: exp.Expr
+    names: tuple[RelationName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A relation as the statement is to read it.
+
+    Args:
+        relation: with the caller's scopes.
+        snapshot_id: the snapshot that was asked for.
+        instant: the instant that was asked for.
+    """
+
+    relation: Relation
+    snapshot_id: str | None = None
+    instant: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """What Athena is told: a query string, and the values of its `?` in their order.
+
+    `lists` says of what the columns are lists that are, by their place: Athena's answer does not.
+    """
+
+    sql: str
+    parameters: tuple[str, ...]
+    lists: Mapping[int, str]
+
+
+def parse(sql: str) -> Parsed:
+    """Parses a statement, and refuses what does not go to Athena.
+
+    Raises:
+        Refused, Invalid, LimitReached: SQL_REFUSED, SQL_INVALID, SQL_LIMIT.
+    """
+    try:
+        trees = [tree for tree in sqlglot.parse(_numbered(sql), read=_DIALECT) if tree is not None]
+    except (ParseError, TokenError) as error:
+        raise invalid(f"The statement cannot be read{_place(error)}.") from error
+    except RecursionError as error:
+        raise limit(DEEP) from error
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query) or isinstance(trees[0], exp.Table):
+        raise refused(_ONLY_SELECT)
+    tree: exp.Expr = trees[0].unnest() if isinstance(trees[0], exp.Subquery) else trees[0]
+    try:
+        tree = spelled_out(tree)
+        check(tree)
+        names = [_name_of(node) for node in _tables(tree)]
+    except RecursionError as error:
+        raise limit(DEEP) from error
+    return Parsed(tree, tuple(dict.fromkeys(names)))
+
+
+def translate(
+    parsed: Parsed,
+    seen: Sequence[Seen],
+    given: Sequence[Any] | Mapping[str, Any] | None,
+) -> Translated:
+    """The statement in Athena's words.
+
+    Args:
+        parsed: what `parse` gave; it is used up.
+        seen: its relations, in the order of its names.
+        given: the values of its parameters.
+
+    Raises:
+        Refused, Invalid, LimitReached: SQL_REFUSED, SQL_INVALID, SQL_LIMIT.
+    """
+    tree, parameters = parsed.tree, Parameters(given)
+    parameters.put_into(tree)
+    _put_relations(tree, dict(zip(parsed.names, seen, strict=True)))
+    schema = MappingSchema(_columns(seen), dialect=_DIALECT)
+    try:
+        tree = qualify(tree, dialect=_DIALECT, schema=schema, identify=True)
+        all_spelled_out(tree)
+        tree = annotate_types(tree, schema=schema, dialect=_DIALECT)
+        lists = _lists(tree)
+        even_comparisons(tree, parameters)
+        text = evened(tree).sql(_TARGET, unsupported_level=ErrorLevel.RAISE)
+    except Unsaid as error:
+        raise refused("A part of the statement cannot be said in Athena's SQL.") from error
+    except OptimizeError as error:
+        raise _unresolved(seen) from error
+    except SqlglotError as error:
+        raise invalid("A name or a type of the statement cannot be resolved.") from error
+    except RecursionError as error:
+        raise limit(DEEP) from error
+    sql, values = parameters.taken_out(text)
+    if len(sql.encode()) > _MOST_BYTES:
+        raise limit(f"In Athena's words the statement is longer than {_MOST_BYTES} bytes.")
+    return Translated(sql, values, lists)
+
+
+def shown_columns(relation: Relation) -> list[Column]:
+    """The columns that the lake shows: those that some scope shows as they are.
+
+    Lake Formation cannot mask, so a column that is only ever masked is left out there.
+    """
+    plain = {
+        name
+        for scope in relation.scopes
+        for name, mask in scope.columns.items()
+        if mask is None or mask.kind == "none"
+    }
+    return [column for column in relation.columns if column.policy_name in plain]
+
+
+def _numbered(sql: str) -> str:
+    """The text with `$1`, `$2`, … for its `?`, as only the text tells their order."""
+    parts, end, number = [], 0, 0
+    for token in sqlglot.tokenize(sql, read=_DIALECT):
+        if token.token_type.name == "PLACEHOLDER" and token.text == "?":
+            number += 1
+            parts += [sql[end : token.start], f"${number}"]
+            end = token.end + 1
+    return "".join([*parts, sql[end:]])
+
+
+def _tables(tree: exp.Expr) -> list[exp.Table]:
+    """The tables that the statement names, without its own WITH names."""
+    try:
+        scopes = traverse_scope(tree)
+    except OptimizeError as error:
+        raise invalid("The same name stands for two tables of one FROM.") from error
+    found = {
+        id(source): source
+        for scope in scopes
+        for source in scope.sources.values()
+        if isinstance(source, exp.Table)
+    }
+    return list(found.values())
+
+
+def _name_of(node: exp.Table) -> RelationName:
+    if node.catalog:
+        raise refused("A table name of more than schema and table may not be used here.")
+    return RelationName(node.db or None, node.name)
+
+
+def _put_relations(tree: exp.Expr, seen: Mapping[RelationName, Seen]) -> None:
+    """Puts database and table of Glue in the place of each name, and which version is read."""
+    for node in _tables(tree):
+        one = seen[_name_of(node)]
+        if not node.alias:
+            node.set("alias", exp.TableAlias(this=exp.to_identifier(node.name, quoted=True)))
+        written = node.db
+        node.set("db", exp.to_identifier(one.relation.schema, quoted=True))
+        node.set("this", exp.to_identifier(one.relation.name, quoted=True))
+        node.set("version", _version(one))
+        if written:
+            _drop_database(tree, written)
+
+
+def _drop_database(tree: exp.Expr, written: str) -> None:
+    """`sea.crew.name` is the column of the alias `crew`."""
+    for column in tree.find_all(exp.Column):
+        if column.db.lower() == written.lower():
+            column.set("db", None)
+
+
+def _lists(tree: exp.Expr) -> dict[int, str]:
+    """Of the columns that are lists, what they are lists of."""
+    kinds = [one.type for one in tree.selects] if isinstance(tree, exp.Query) else []
+    return {
+        place: kind.expressions[0].sql(_DIALECT)
+        for place, kind in enumerate(kinds)
+        if kind is not None and kind.this == exp.DataType.Type.ARRAY and kind.expressions
+    }
+
+
+def _version(one: Seen) -> exp.Version | None:
+    if one.snapshot_id is not None:
+        return exp.Version(
+            this="VERSION", kind="AS OF", expression=exp.Literal.number(one.snapshot_id)
+        )
+    if one.instant is None:
+        return None
+    # To the millisecond, as Iceberg has its instants.
+    at = one.instant.astimezone(UTC)
+    text = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} UTC"
+    return exp.Version(
+        this="TIMESTAMP", kind="AS OF", expression=exp.Var(this=f"TIMESTAMP '{text}'")
+    )
+
+
+def _columns(seen: Sequence[Seen]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for one in seen:
+        database = found.setdefault(f'"{one.relation.schema}"', {})
+        columns = {f'"{it.name}"': it.sql_type for it in shown_columns(one.relation)}
+        database[f'"{one.relation.name}"'] = columns  # type: ignore[index]
+    return found
+
+
+def _unresolved(seen: Sequence[Seen]) -> Exception:
+    """A column is not there, or two are: which it may be, and which are left out."""
+    hidden = sorted(
+        {
+            column.name
+            for one in seen
+            for column in one.relation.columns
+            if column not in shown_columns(one.relation)
+            and any(column.policy_name in scope.columns for scope in one.relation.scopes)
+        }
+    )
+    left_out = (
+        f" Lake Formation cannot mask, so these are left out: {', '.join(hidden)}."
+        if hidden
+        else ""
+    )
+    return invalid(
+        "A column that the statement names is not there for you, or its name stands for several: "
+        f"write it as table.column.{left_out}"
+    )
+
+
+def _place(error: Exception) -> str:
+    details: Any = getattr(error, "errors", None) or [{}]
+    line, column = details[0].get("line"), details[0].get("col")
+    return f" (line {line}, column {column})" if line and column else ""
