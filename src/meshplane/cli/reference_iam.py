@@ -15,7 +15,7 @@ from typing import Any
 
 from meshplane.cli.reference_aws_calls import CallSite, call_sites, sources, takes_roles
 from meshplane.sandbox.iam_actions import actions_of, passes_role
-from meshplane.sandbox.models import service_model
+from meshplane.sandbox.models import operations
 
 PREFIX = "${MESHPLANE_AWS_PREFIX}"
 _ACCOUNT, _REGION = "${MESHPLANE_AWS_ACCOUNT}", "${MESHPLANE_AWS_REGION}"
@@ -139,12 +139,7 @@ def operation(site: CallSite) -> str:
     Raises:
         KeyError: the service has no such operation.
     """
-    from botocore import xform_name
-
-    names: dict[str, str] = {
-        xform_name(name): name for name in service_model(site.service).operation_names
-    }
-    return names[site.method]
+    return operations(site.service)[site.method]
 
 
 def _policy(called: Iterable[tuple[str, str]], *, acts: bool) -> dict[str, Any]:

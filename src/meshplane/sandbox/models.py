@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
@@ -34,6 +35,16 @@ def service_model(service: str) -> ServiceModel:
         UnknownServiceError: botocore knows no such service.
     """
     return ServiceModel(_loader.load_service_model(service, "service-2"), service)
+
+
+@lru_cache(maxsize=64)
+def operations(service: str) -> dict[str, str]:
+    """The operations of a service by boto3's names of them.
+
+    Raises:
+        UnknownServiceError: botocore knows no such service.
+    """
+    return {xform_name(name): name for name in service_model(service).operation_names}
 
 
 @lru_cache(maxsize=256)
