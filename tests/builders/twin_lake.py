@@ -243,6 +243,9 @@ def compiled(twins: Twins) -> Carried:
         if problem is not None:
             made.refused[grant.grant_id] = problem
         for one in entries:
+            other = made.wanted.get(one.key)
+            # Two grants may come to one list of columns; never do they to different permissions.
+            assert other is None or other.permissions == one.permissions
             made.wanted[one.key] = one
     return made
 

@@ -103,7 +103,9 @@ def test_aws__makes_a_role_that_only_the_account_may_take(tmp_path: Path, aws: A
     place.workspaces.prepare(place.bucket, project)
     role = aws.run("iam", "get_role", RoleName=f"project-{project}-role")["Role"]
     assert role["Arn"] == role_arn(ACCOUNT, project)
-    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    trust, stacks = role["AssumeRolePolicyDocument"]["Statement"]
+    assert stacks["Principal"] == {"Service": "cloudformation.amazonaws.com"}
+    assert stacks["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
     assert trust["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     assert trust["Condition"] == {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}
     assert role["Tags"] == [{"Key": "meshplane:project", "Value": project}]

@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-PARTS = ("store", "tables", "lake", "query", "bus", "workflows", "portal", "shares", "quality")
+PARTS = (
+    "store", "tables", "lake", "query", "bus", "workflows", "portal", "shares", "quality",
+    "blueprints",
+)  # fmt: skip
 """What can run on AWS, each by itself."""
 
 _ACCOUNT = re.compile(r"[0-9]{12}")

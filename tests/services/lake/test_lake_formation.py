@@ -132,7 +132,7 @@ def test_view__of_rows_keeps_their_filter_and_quotes_a_constant() -> None:
         on_aws="view",
     )
     (view,) = made.views
-    assert view.sql.endswith("WHERE (fare > 10)")
+    assert view.sql.endswith('WHERE ("fare" > 10)')
     assert "'it''s'" in view.sql
     assert view.shows == ("id", "tail")
 
@@ -247,3 +247,25 @@ def test_crowded__more_than_a_hundred_filters_of_one_principal_on_a_table() -> N
     assert crowded([*cells(100, "p"), *cells(60, "q")]) == []
     (problem,) = crowded([*cells(101, "p"), *cells(60, "q")])
     assert "p holds 101 filters on a.t" in problem
+
+
+def test_tag_values__that_differ_in_capitals_alone_differ_there_too() -> None:
+    target = Target("tags", resource_type="TABLE", expression=(("team", ("OPS", "Ops", "ops")),))
+    (entry,) = compiled(target).entries
+    (term,) = entry.resource["LFTagPolicy"]["Expression"]
+    assert term["TagValues"] == ["=o=p=s", "=ops", "ops"]
+
+
+def test_tags_of_a_domain__stand_in_the_order_in_which_they_are_read_back() -> None:
+    expression = (("level", ("1",)), ("team", ("ops",)))
+    target = Target("tags", domain_id="dzd-1", resource_type="TABLE", expression=expression)
+    (entry,) = compiled(target).entries
+    keys = [term["TagKey"] for term in entry.resource["LFTagPolicy"]["Expression"]]
+    assert keys == ["level", "meshplane_domain", "team"]
+
+
+def test_rows_without_select__permit_nothing_there() -> None:
+    made = compiled(Target("rows", asset_id="asset-1"), "DESCRIBE", columns=(GrantedColumn("id"),))
+    assert made.entries == ()
+    assert "SELECT alone" in made.notes[0]
+    assert compiled(Target("columns", asset_id="asset-1", included=("id",)), "INSERT").entries == ()

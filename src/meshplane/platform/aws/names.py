@@ -37,6 +37,11 @@ def project_role_arn(place: AwsPlace, project_id: str) -> str:
     return f"arn:aws:iam::{place.account}:role/project-{project_id}-role"
 
 
+def project_workgroup(place: AwsPlace, project_id: str) -> str:
+    """The name of a project's workgroup in Athena; the policy of its role names it."""
+    return f"{place.prefix}{project_id}"
+
+
 def role_name(place: AwsPlace, role: str) -> str:
     """The name of one of the mesh's roles."""
     return f"{place.prefix}{role}"

@@ -1,7 +1,7 @@
 """Use cases of blueprints.
 
-A deployment is checked and recorded in one step: no stack in an account is made of it yet, so it
-has ended when it is recorded, and `cfnStackId` is not set.
+Where templates become stacks, a deployment is `IN_PROGRESS` until its stack has ended. Elsewhere it
+is checked and recorded in one step: it has ended then, and `cfnStackId` is not set.
 """
 
 import asyncio
@@ -16,12 +16,15 @@ from meshplane.kit.errors import BaseMoved, Conflict, Missing
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import Resource
+from meshplane.services.blueprints.deploying import StackDeployments
 from meshplane.services.blueprints.schemas import (
+    ChangeView,
     DeploymentQuery,
     DeploymentView,
     EnvironmentChoice,
     EnvironmentTestsView,
     NewDeployment,
+    StackEventView,
     ValidationView,
     VerificationQuery,
     VerificationView,
@@ -40,10 +43,12 @@ class Blueprints:
 
     Args:
         projects: the service below.
+        deployments: makes stacks; None: deployments are recorded alone.
     """
 
-    def __init__(self, projects: ProjectsApi) -> None:
+    def __init__(self, projects: ProjectsApi, deployments: StackDeployments | None = None) -> None:
         self._projects = projects
+        self._deployments = deployments
 
     async def validate(self, call: Call, body: EnvironmentChoice) -> ValidationView:
         """Whether an environment is in order, to be deployed to or promoted from.
@@ -64,11 +69,11 @@ class Blueprints:
         )
 
     async def deploy(self, call: Call, body: NewDeployment) -> DeploymentView:
-        """Checks a template and records its deployment.
+        """Checks a template and records its deployment; where stacks are made, begins one.
 
         Raises:
             Missing: PROJECT_NOT_FOUND.
-            Invalid: TEMPLATE_INVALID.
+            Invalid: TEMPLATE_INVALID; as `StackDeployments.accept`.
         """
         await self._allowed(call, body.project_id)
         template = body.cfn_template
@@ -76,6 +81,8 @@ class Blueprints:
         item = _new_item(call, body, resources)
         call.resource = f"Deployment:{item['deploymentId']}"
         call.note(project=body.project_id, environment=body.target_environment)
+        if self._deployments is not None and template is not None:
+            return await _begin(self._deployments, call, body, template, item)
         call.work.put(DEPLOYMENT_HISTORY, item, expected=ABSENT)
         call.work.emit(
             DeploymentCompleted(
@@ -165,6 +172,27 @@ class Blueprints:
         await call.allow(_resource(project))
 
 
+async def _begin(
+    deployments: StackDeployments,
+    call: Call,
+    body: NewDeployment,
+    template: str,
+    item: dict[str, Any],
+) -> DeploymentView:
+    wish = deployments.wish(item, template, body.parameters, body.capabilities)
+    warnings = await deployments.accept(wish)
+    item = {
+        **item,
+        "status": "IN_PROGRESS",
+        "endTime": None,
+        "duration": None,
+        "warnings": [f"{each.field}: {each.message}" for each in warnings],
+    }
+    call.work.put(DEPLOYMENT_HISTORY, item, expected=ABSENT)
+    deployments.begin(call.work, item, wish)
+    return _view(Row(item, 1))
+
+
 def _resource(project: ProjectSummary) -> Resource:
     return Resource("Project", project.project_id, project.domain_id, project.project_id)
 
@@ -241,5 +269,22 @@ def _view(row: Row) -> DeploymentView:
         template_sha256=item["templateSha256"],
         tests_passed_at=item["testsPassedAt"],
         tags=item["tags"],
+        cfn_stack_id=item.get("cfnStackId"),
+        status_reason=item.get("statusReason") or None,
+        changes=[ChangeView(**each) for each in item.get("changes", ())],
+        stack_events=[_event_view(each) for each in item.get("stackEvents", ())],
+        outputs=item.get("outputs", {}),
+        warnings=item.get("warnings", []),
         version=row.version,
+    )
+
+
+def _event_view(kept: dict[str, Any]) -> StackEventView:
+    return StackEventView(
+        event_id=kept["eventId"],
+        at=kept["at"],
+        logical_id=kept["logicalId"],
+        resource_type=kept["resourceType"],
+        status=kept["status"],
+        reason=kept["reason"],
     )

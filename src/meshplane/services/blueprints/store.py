@@ -13,7 +13,12 @@ DEPLOYMENT_HISTORY = Table(
         Index("environment-timestamp-index", "environment", "timestamp"),
     ),
     expires="expirationTime",
+    numbers=("timestamp",),
 )
 """`timestamp`, `startTime` and `endTime` are epoch milliseconds, `expirationTime` epoch seconds."""
 
 TABLES = (DEPLOYMENT_HISTORY,)
+
+LOCAL_STACKS = Table("LocalStacks", "stack", "generation")
+"""Stacks as this machine records them: nothing is made of them. `generation` counts those that had
+the name, in eight digits."""

@@ -28,9 +28,7 @@ def resources_of(text: str) -> dict[str, str]:
     Raises:
         Invalid: TEMPLATE_INVALID.
     """
-    document = _document(text)
-    if not isinstance(document, dict):
-        raise _invalid("cfnTemplate", "is no mapping of sections")
+    document = document_of(text)
     unknown = sorted(str(name) for name in document if name not in _SECTIONS)
     if unknown:
         raise _invalid("cfnTemplate", "has a section that CloudFormation does not know")
@@ -55,13 +53,22 @@ def _type_of(number: int, resource: Any) -> str:
     return kind
 
 
-def _document(text: str) -> Any:
+def document_of(text: str) -> dict[str, Any]:
+    """The sections of a template; a short tag `!Ref x` is read as `{"Ref": x}`.
+
+    Args:
+        text: JSON or YAML.
+
+    Raises:
+        Invalid: TEMPLATE_INVALID, it is neither, or no mapping.
+    """
     try:
-        if text.lstrip().startswith("{"):
-            return json.loads(text)
-        return _yaml(text)
+        document = json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
     except (ValueError, RecursionError):
         raise _invalid("cfnTemplate", "is neither JSON nor YAML") from None
+    if not isinstance(document, dict):
+        raise _invalid("cfnTemplate", "is no mapping of sections")
+    return document
 
 
 def _yaml(text: str) -> Any:

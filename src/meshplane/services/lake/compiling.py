@@ -137,7 +137,7 @@ def resource_of(grant: Grant, place: Place) -> dict[str, Any]:
         return {"DataLocation": {"ResourceArn": location_arn(place.bucket, target.path or "")}}
     if target.kind == "tags":
         scope = {"DatabaseName": place.database} if target.domain_id is not None else {}
-        policy = {"ResourceType": target.resource_type, "Expression": expression_of(target)}
+        policy = {"ResourceType": target.resource_type, "Expression": tag_terms(target)}
         return {"LFTagPolicy": {**policy, **scope}}
     table = {"DatabaseName": place.database, "Name": place.table}
     if target.kind == "table":
@@ -172,11 +172,11 @@ def columns_of(
 ) -> dict[str, Any]:
     """Columns in Lake Formation's terms; sorted, as their order means nothing."""
     if included is not None:
-        return {"ColumnNames": sorted(included)}
-    return {"ColumnWildcard": {"ExcludedColumnNames": sorted(excluded or ())}}
+        return {"ColumnNames": sorted(set(included))}
+    return {"ColumnWildcard": {"ExcludedColumnNames": sorted(set(excluded or ()))}}
 
 
-def expression_of(target: Target) -> list[dict[str, Any]]:
+def tag_terms(target: Target) -> list[dict[str, Any]]:
     """A tag expression in Lake Formation's terms; sorted, as its order means nothing."""
     return [
         {"TagKey": key, "TagValues": sorted(values)} for key, values in sorted(target.expression)

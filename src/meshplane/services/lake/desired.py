@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Container, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from meshplane.boundary.actor import Actor
 from meshplane.platform.store import Store
@@ -15,6 +16,7 @@ from meshplane.services.lake.compiling import (
     mark_embedded,
 )
 from meshplane.services.lake.drift import Wanted
+from meshplane.services.lake.lake_formation_grants import LakeFormationGrants, Seen
 from meshplane.services.lake.store import LAKE_LOCATIONS
 from meshplane.services.permissions.api import DataFilter, Grant, PermissionsApi
 
@@ -44,12 +46,34 @@ class Scan:
     problems: dict[str, str] = field(default_factory=dict)
 
 
+class Owners(Protocol):
+    """The grants that a lake wants for the owners of what is listed; see `aws_owners`."""
+
+    def is_one(self, grant_id: str) -> bool:
+        """Whether an id is of such a grant."""
+        ...
+
+    async def find(self, actor: Actor, grant_id: str) -> Grant | None:
+        """The grant of that id, if it is in force."""
+        ...
+
+    def all(self, actor: Actor) -> AsyncIterator[Grant]:
+        """All of them."""
+        ...
+
+    def compiled(self, grant: Grant, place: Place) -> Compiled:
+        """What the lake must hold for one."""
+        ...
+
+
 class DesiredGrants:
     """Works out what the lake should hold.
 
     Args:
         permissions, assets, domains: the services below.
         store: holds the registered locations.
+        there: compiles for Lake Formation; None: the lake is the embedded one.
+        owners: what owners need there; None: the lake asks nobody about owners.
     """
 
     def __init__(
@@ -58,16 +82,23 @@ class DesiredGrants:
         assets: AssetsApi,
         domains: DomainsApi,
         store: Store,
+        there: LakeFormationGrants | None = None,
+        *,
+        owners: Owners | None = None,
     ) -> None:
+        self._owners = owners
         self._permissions = permissions
         self._assets = assets
         self._domains = domains
         self._store = store
+        self._there = there
         # The names of an asset and of its domain never change. Full, it begins anew.
         self._tables: dict[str, Place] = {}
 
     async def scan(self, actor: Actor) -> Scan:
         """What every grant in force wants, and what stands in the way of some."""
+        if self._there is not None:
+            return await self._scan_there(actor)
         found = Scan()
         filters: dict[str, Filters] = {}
         async for grant in self._in_force(actor):
@@ -88,16 +119,43 @@ class DesiredGrants:
                 )
         return found
 
+    async def _scan_there(self, actor: Actor) -> Scan:
+        """As `scan`, where grants are compiled for Lake Formation."""
+        found = Scan()
+        wanted: dict[str, Wanted] = {}
+        filters: dict[str, Filters] = {}
+        seen = Seen()
+        async for grant in self._in_force(actor):
+            compiled = await self.compiled(actor, grant, filters, seen)
+            if compiled.problems:
+                found.problems[grant.grant_id] = compiled.problems[0]
+            for one in _wanted(grant, compiled):
+                wanted[one.entry.key] = one
+        for key, one in wanted.items():
+            found.marks[key] = (one.entry.fingerprint, one.grant_id, one.domain_id, one.state)
+        return found
+
     async def under(self, actor: Actor, keys: Container[str]) -> dict[str, Wanted]:
         """What is wanted under some keys, where they are too many to look at one by one."""
         filters: dict[str, Filters] = {}
         found: dict[str, Wanted] = {}
+        seen = Seen()
         async for grant in self._in_force(actor):
-            compiled = await self.compiled(actor, grant, filters)
+            compiled = await self.compiled(actor, grant, filters, seen)
             found |= {one.entry.key: one for one in _wanted(grant, compiled)}
         return {key: one for key, one in found.items() if key in keys}
 
+    async def find(self, actor: Actor, grant_id: str) -> Grant | None:
+        """A grant that the lake may have to hold, of people or of an owner; it may have ended."""
+        if self._owners is not None and self._owners.is_one(grant_id):
+            return await self._owners.find(actor, grant_id)
+        return await self._permissions.find(actor, grant_id)
+
     async def _in_force(self, actor: Actor) -> AsyncIterator[Grant]:
+        if self._owners is not None:
+            # First, so that a grant of people on the same table is what counts.
+            async for grant in self._owners.all(actor):
+                yield grant
         cursor: str | None = None
         while True:
             page = await self._permissions.desired(actor, _PAGE, cursor)
@@ -124,12 +182,22 @@ class DesiredGrants:
         compiled = await self.compiled(actor, grant, {})
         return _wanted(grant, compiled), compiled.problems[0] if compiled.problems else None
 
-    async def compiled(self, actor: Actor, grant: Grant, filters: dict[str, Filters]) -> Compiled:
-        """A grant for the embedded lake; `filters` keeps those that were looked up, by asset."""
+    async def compiled(
+        self, actor: Actor, grant: Grant, filters: dict[str, Filters], seen: Seen | None = None
+    ) -> Compiled:
+        """A grant for the lake that there is.
+
+        `filters` and `seen` keep what was looked up, by asset.
+        """
         place = await self.place(actor, grant)
         if isinstance(place, str):
             return Compiled((), problems=(place,))
-        return compile_embedded(grant, place, await self._filters_for(actor, grant, filters))
+        if self._owners is not None and self._owners.is_one(grant.grant_id):
+            return self._owners.compiled(grant, place)
+        known = await self._filters_for(actor, grant, filters)
+        if self._there is not None:
+            return await self._there.compile(actor, grant, place, known, seen)
+        return compile_embedded(grant, place, known)
 
     async def filters(self, actor: Actor, asset_id: str) -> Filters:
         """The data filters of an asset, by name."""

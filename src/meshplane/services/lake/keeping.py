@@ -46,7 +46,10 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Plan:
-    """What one round is to do: the grants as they were, what they want, what stands in the way."""
+    """What one round is to do: the grants as they were, what they want, what stands in the way.
+
+    `heirs` are grants that want what was put for another one, which has ended.
+    """
 
     grants: dict[str, Grant | None] = field(default_factory=dict)
     wanted: dict[str, list[Wanted]] = field(default_factory=dict)
@@ -54,6 +57,7 @@ class _Plan:
     changes: list[LakeChange] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
+    heirs: list[tuple[Wanted, Grant]] = field(default_factory=list)
 
 
 class Keeping:
@@ -97,7 +101,8 @@ class Keeping:
             await self._remember(plan)
             failures = await self._apply(plan.changes)
             outcomes |= {each.grant_id: each for each in self._outcomes(plan, failures)}
-            await self.forget(key for key in plan.gone if key not in failures)
+            kept = {one.entry.key for wanted in plan.wanted.values() for one in wanted}
+            await self.forget(key for key in plan.gone if key not in {*failures, *kept})
             left = await self._moved(actor, plan)
             if not left:
                 break
@@ -133,14 +138,30 @@ class Keeping:
             plan.owners |= {one.entry.key: grant_id for one in wanted}
             for row in await _of_grant(work, grant_id):
                 key = row.item["key"]
-                if key not in plan.owners:
-                    plan.owners[key] = grant_id
+                if key in plan.owners:
+                    continue
+                plan.owners[key] = grant_id
+                heir = await self._heir(actor, row)
+                if heir is not None:
+                    plan.heirs.append(heir)
+                    plan.changes.append(LakeChange("put", heir[0].entry))
+                else:
                     plan.gone.append(key)
                     plan.changes.append(LakeChange("remove", _noted_entry(row)))
         return plan
 
+    async def _heir(self, actor: Actor, row: Row) -> tuple[Wanted, Grant] | None:
+        """Another grant that wants an entry; two may come to the same where a lake cannot mask."""
+        for grant_id in row.item.get("alsoFor", ()):
+            grant = await self._in_force(actor, grant_id)
+            wanted = [] if grant is None else (await self._desired.of_grant(actor, grant))[0]
+            for one in wanted:
+                if grant is not None and one.entry.key == row.item["key"]:
+                    return one, grant
+        return None
+
     async def _in_force(self, actor: Actor, grant_id: str) -> Grant | None:
-        grant = await self._permissions.find(actor, grant_id)
+        grant = await self._desired.find(actor, grant_id)
         if grant is None:
             return None
         ends = grant.expires_at
@@ -149,13 +170,18 @@ class Keeping:
     async def _remember(self, plan: _Plan) -> None:
         """Notes what is about to be put, in a commit of its own before anything is put."""
         work, noted = self._store.begin(), False
-        for grant_id, wanted in plan.wanted.items():
-            grant = plan.grants[grant_id]
-            for one in wanted:
-                known = await work.get(LAKE_ENTRIES, one.entry.key)
-                if grant is not None and (known is None or known.item["grantId"] != grant_id):
-                    work.put(LAKE_ENTRIES, _noted(one, grant, to_text(self._clock.now())))
-                    noted = True
+        now = to_text(self._clock.now())
+        pairs = [
+            (one, grant)
+            for grant_id, wanted in plan.wanted.items()
+            for one in wanted
+            if (grant := plan.grants[grant_id]) is not None
+        ]
+        for one, grant in (*pairs, *plan.heirs):
+            known = await work.get(LAKE_ENTRIES, one.entry.key)
+            if known is None or not _is_noted(known, one):
+                work.put(LAKE_ENTRIES, _noted(one, grant, known, now))
+                noted = True
         if noted:
             await work.commit()
 
@@ -226,8 +252,11 @@ async def _of_grant(work: UnitOfWork, grant_id: str) -> list[Row]:
     return list(page.rows)
 
 
-def _noted(wanted: Wanted, grant: Grant, now: str) -> dict[str, Any]:
+def _noted(wanted: Wanted, grant: Grant, known: Row | None, now: str) -> dict[str, Any]:
+    others = {known.item["grantId"], *known.item.get("alsoFor", ())} if known is not None else set()
+    also_for = sorted(others - {wanted.grant_id})
     return {
+        **({"alsoFor": also_for} if also_for else {}),
         "key": wanted.entry.key,
         "grantId": wanted.grant_id,
         "domainId": wanted.domain_id,
@@ -235,8 +264,18 @@ def _noted(wanted: Wanted, grant: Grant, now: str) -> dict[str, Any]:
         "filterName": grant.target.filter_name,
         "principal": wanted.entry.principal,
         "resource": dict(wanted.entry.resource),
+        "grantable": list(wanted.entry.grantable),
         "notedAt": now,
     }
+
+
+def _is_noted(row: Row, wanted: Wanted) -> bool:
+    """Whether a note says what is wanted now: for the same grant, and as much to be passed on."""
+    item = row.item
+    return bool(
+        item["grantId"] == wanted.grant_id
+        and item.get("grantable", []) == list(wanted.entry.grantable)
+    )
 
 
 def _noted_entry(row: Row) -> LakeEntry:

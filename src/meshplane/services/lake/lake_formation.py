@@ -14,6 +14,7 @@ Facts, from Lake Formation's developer guide and its API's own model:
 - On columns there is only SELECT; other permissions are on the whole table.
 - Principals are roles, users, accounts and organizations of AWS. A project is its role there; a
   person or a group must come through a role.
+- Tags and their values are in lower case there: a capital is written as `=` and the letter.
 - A grant there has no end: the reconciler takes it away when it ends here.
 """
 
@@ -21,6 +22,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from meshplane.services.lake.compiling import (
     Compiled,
@@ -28,12 +30,13 @@ from meshplane.services.lake.compiling import (
     View,
     cells,
     columns_of,
-    expression_of,
     masked_columns,
     no_such_filter,
     resource_of,
+    tag_terms,
 )
 from meshplane.services.lake.entries import MESH, entry
+from meshplane.services.lake.partiql import CannotSayError, expression_of
 from meshplane.services.lake.ports import LakeEntry
 from meshplane.services.lake.view_sql import view_sql
 from meshplane.services.permissions.api import DataFilter, Grant, MaskRule, RowFilter
@@ -45,12 +48,8 @@ DOMAIN_TAG = "meshplane_domain"
 """The tag by which grants on the tags of one domain stay in it; each database carries it."""
 
 _NOTHING_LEFT = "Every column of the grant is masked, and none would be left. Choose a view."
-_STRING = re.compile(r"'(?:[^']|'')*'")
-_CALL = re.compile(r'("(?:[^"]|"")*"|[A-Za-z_][A-Za-z0-9_]*)\s*\(')
-_WORDS_BEFORE_BRACKETS = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "LIKE", "WHERE"})
-_NESTED = re.compile(r"STRUCT|MAP|\[|LIST|UNION", re.IGNORECASE)
+_CAPITAL = re.compile(r"[A-Z]")
 _ACCOUNT = re.compile(r"[0-9]{12}")
-_FOREIGN = re.compile(r"::|~|\bSIMILAR\b|\bGLOB\b|\bILIKE\b|\bCAST\b|\bCASE\b|->|\|\|")
 
 
 def compile_for_lake_formation(
@@ -86,6 +85,14 @@ def compile_for_lake_formation(
     return replace(made, notes=(*notes, *made.notes))
 
 
+def tag_value_there(value: str) -> str:
+    """A tag's value as Lake Formation may keep it, which is in lower case alone.
+
+    Two that differ here differ there: `Ops` is `=ops`. No value here has such a mark itself.
+    """
+    return _CAPITAL.sub(lambda found: f"={found[0].lower()}", value)
+
+
 def crowded(entries: Iterable[LakeEntry]) -> list[str]:
     """What of many entries together is more than Lake Formation takes."""
     held: Counter[tuple[str, str, str]] = Counter()
@@ -105,30 +112,11 @@ def filter_problems(row_filter: RowFilter | None) -> list[str]:
     """Why a row filter cannot be a filter expression there; nothing if it can."""
     if row_filter is None:
         return []
-    bare = _STRING.sub("''", row_filter.text)
-    problems = []
-    for found in _CALL.finditer(bare):
-        word = found[1].strip('"')
-        if found[1].upper() in _WORDS_BEFORE_BRACKETS:
-            continue
-        if word.lower() in {"current_principal", "in_group"}:
-            problems.append(
-                f"The row filter asks who is asking ({word}()), which Lake Formation cannot: write "
-                "a filter for each group, and grant each to its group."
-            )
-        else:
-            problems.append(f"The row filter calls {word}(), and filters there have no functions.")
-    if _FOREIGN.search(bare):
-        problems.append(
-            "The row filter says more than comparisons, AND, OR, NOT, IN, BETWEEN, LIKE and IS "
-            "NULL, which is all that filters there may say."
-        )
-    for column in row_filter.columns:
-        if _NESTED.search(column.sql_type):
-            problems.append(
-                f"The row filter names {column.name}, which is nested: filters there cannot."
-            )
-    return sorted(set(problems))
+    try:
+        expression_of(row_filter)
+    except CannotSayError as error:
+        return [str(error)]
+    return []
 
 
 def _principal(principal: str, account: str) -> tuple[str | None, str]:
@@ -159,9 +147,13 @@ def _wide(grant: Grant, place: Place, masked: Sequence[str]) -> Compiled:
     resource = resource_of(grant, place)
     notes: list[str] = []
     if grant.target.kind == "tags":
-        terms = expression_of(grant.target)
+        terms = [
+            {**term, "TagValues": sorted(tag_value_there(value) for value in term["TagValues"])}
+            for term in tag_terms(grant.target)
+        ]
         if grant.target.domain_id is not None:
             terms.append({"TagKey": DOMAIN_TAG, "TagValues": [place.database]})
+            terms.sort(key=lambda term: str(term["TagKey"]))
             notes.append(
                 f"Lake Formation's tags know no domains: the tag {DOMAIN_TAG} on the database "
                 "keeps the grant in this one."
@@ -213,18 +205,21 @@ def _tabular(grant: Grant, place: Place) -> Compiled:
         if target.included is not None and masks.keys() >= set(target.included):
             return Compiled((), (_left_out(masks),), (_NOTHING_LEFT,))
         entries.append(_on_columns(grant, place, masks, notes))
-    others = grant.permissions - {"SELECT", "DESCRIBE"}
-    if others and target.kind == "table":
-        entries.append(
-            entry(
-                grant.principal,
-                {"Table": {"DatabaseName": place.database, "Name": place.table}},
-                others,
-                grant.grantable & others,
-                made_by=MESH,
-            )
-        )
+    if target.kind == "table":
+        entries += _beside_select(grant, place)
     return Compiled(tuple(entries), tuple(notes))
+
+
+def _beside_select(grant: Grant, place: Place) -> list[LakeEntry]:
+    """What a grant permits on the whole table, apart from reading it."""
+    others = grant.permissions - {"SELECT"}
+    if others == {"DESCRIBE"} and "SELECT" in grant.permissions:
+        return []  # it comes along
+    if not others:
+        return []
+    table = {"Table": {"DatabaseName": place.database, "Name": place.table}}
+    passed_on = grant.grantable & others
+    return [entry(grant.principal, table, others, passed_on, made_by=MESH)]
 
 
 def _on_columns(
@@ -248,10 +243,13 @@ def _on_columns(
             "With the right to grant, Lake Formation takes a list of columns only: these are the "
             "columns of today, and one that is added later is not among them."
         )
-    on = {"DatabaseName": place.database, "Name": place.table, **columns_of(included, excluded)}
+    on: dict[str, Any] = {"DatabaseName": place.database, "Name": place.table}
+    resource: dict[str, Any] = {"Table": on}
+    if included is not None or excluded:
+        resource = {"TableWithColumns": {**on, **columns_of(included, excluded)}}
     return entry(
         grant.principal,
-        {"TableWithColumns": on},
+        resource,
         ("SELECT",),
         ("SELECT",) if passes_on else (),
         made_by=MESH,
@@ -261,6 +259,9 @@ def _on_columns(
 def _filtered(grant: Grant, place: Place, filters: Mapping[str, DataFilter]) -> Compiled:
     """A grant on rows, or on a named data filter."""
     target, masks = grant.target, masked_columns(grant)
+    if "SELECT" not in grant.permissions:
+        # DESCRIBE alone would be an entry on the table, which may be another grant's already.
+        return Compiled((), ("A filter carries SELECT alone: the grant permits nothing there.",))
     if target.kind == "rows":
         rows = grant.row_filter
         included: tuple[str, ...] | None = tuple(column.name for column in grant.columns)
@@ -273,25 +274,21 @@ def _filtered(grant: Grant, place: Place, filters: Mapping[str, DataFilter]) -> 
     problems = filter_problems(rows)
     if problems:
         return Compiled((), problems=tuple(problems))
-    notes: list[str] = []
+    if rows is not None:
+        rows = replace(rows, text=expression_of(rows))
     if masks and grant.on_aws == "view":
         return _view(grant, place, rows, _shown(grant, place, included, excluded), masks)
     resource = resource_of(grant, place)
-    if masks:
-        notes.append(_left_out(masks))
-        if included is not None:
-            included = tuple(name for name in included if name not in masks)
-        else:
-            excluded = (*(excluded or ()), *masks)
-        if target.kind == "filter":
-            # Others hold the filter as it is: this grant needs one of its own.
-            resource = {"DataCellsFilter": {**resource["DataCellsFilter"], "Name": grant.grant_id}}
-    if included is not None and not included:
-        return Compiled(
-            (),
-            tuple(notes),
-            (_NOTHING_LEFT,),
-        )
+    notes = [_left_out(masks)] if masks else []
+    if masks and target.kind == "filter":
+        # Others hold the filter as it is: this grant needs one of its own.
+        resource = {"DataCellsFilter": {**resource["DataCellsFilter"], "Name": grant.grant_id}}
+    if included is not None:
+        included = tuple(name for name in included if name not in masks)
+        if not included:
+            return Compiled((), tuple(notes), (_NOTHING_LEFT,))
+    else:
+        excluded = (*(excluded or ()), *masks)
     if grant.permissions - {"SELECT", "DESCRIBE"}:
         notes.append("A filter carries SELECT alone; other permissions need a grant on the table.")
     made = entry(

@@ -156,7 +156,7 @@ class Looking:
             if row is None:
                 return None
             grant_id = row.item["grantId"]
-        grant = await self._permissions.find(actor, grant_id)
+        grant = await self._desired.find(actor, grant_id)
         if grant is None:
             return None
         if grant.expires_at is not None and from_text(grant.expires_at) <= self._clock.now():

@@ -8,7 +8,11 @@ ALL = "all"
 LAKE_ENTRIES = Table(
     "LakeEntries",
     "key",
-    indexes=(Index("byGrant", "grantId", "key"), Index("byHolder", "holder", "key")),
+    indexes=(
+        Index("byGrant", "grantId", "key"),
+        Index("byHolder", "holder", "key"),
+        Index("byPrincipal", "principal", "key"),
+    ),
 )
 """What this mesh has put into the lake, or was about to: the entry's key, and for which grant."""
 
@@ -24,7 +28,9 @@ RECONCILIATIONS = Table(
     "Reconciliations", "reconciliationId", indexes=(Index("byTime", "listing", "startedAt"),)
 )
 
-RECONCILIATION_BATCHES = Table("ReconciliationBatches", "reconciliationId", "number")
+RECONCILIATION_BATCHES = Table(
+    "ReconciliationBatches", "reconciliationId", "number", numbers=("number",)
+)
 """What a reconciliation is to do, in batches; which of them are done stands in its own row."""
 
 LAKE_LOCATIONS = Table(

@@ -1,6 +1,9 @@
 """Puts the lake service together."""
 
+from collections.abc import Sequence
+
 from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.events.consumer import Consumer
 from meshplane.services.lake.adopting import Adopting
 from meshplane.services.lake.by_hand import ByHand
 from meshplane.services.lake.checking import DriftCases
@@ -9,29 +12,39 @@ from meshplane.services.lake.consumers import Following
 from meshplane.services.lake.desired import DesiredGrants
 from meshplane.services.lake.filters import DataFilters
 from meshplane.services.lake.keeping import Keeping
+from meshplane.services.lake.lake_formation_grants import LakeFormationGrants
 from meshplane.services.lake.local import LocalLake
 from meshplane.services.lake.locations import Locations
 from meshplane.services.lake.looking import Looking
+from meshplane.services.lake.ports import LakeGrants
 from meshplane.services.lake.reconciling import Reconciling
 from meshplane.services.lake.routes import drift_routes, grant_routes, policy_routes
 from meshplane.services.lake.tags import Tags
 
 NEEDS = ("domains", "permissions", "tables", "assets")
 
+NO_ACCOUNT = "000000000000"
+"""Stands for the account where there is none."""
+
 
 def build(ground: Ground, needs: Needs) -> Built[None]:
     """The service on that ground."""
     domains, permissions = needs["domains"], needs["permissions"]
     tables, assets = needs["tables"], needs["assets"]
-    lake = LocalLake(ground.lake_folder / "grants.db", ground.clock)
-    desired = DesiredGrants(permissions, assets, domains, ground.store)
+    aws = ground.aws_for("lake")
+    lake = _lake(ground)
+    account = aws.place.account if aws is not None else NO_ACCOUNT
+    there = LakeFormationGrants(permissions, assets, tables, account)
+    desired = DesiredGrants(
+        permissions, assets, domains, ground.store, there if aws is not None else None
+    )
     looking = Looking(lake, desired, permissions, domains, ground.store, clock=ground.clock)
     keeping = Keeping(lake, permissions, desired, ground.store, ground.clock)
     adopting = Adopting(permissions, assets, tables, desired)
     reconciling = Reconciling(lake, looking, keeping, adopting, ground.clock)
     drift = DriftCases(looking, reconciling, permissions, domains)
     by_hand = ByHand(lake, looking, permissions)
-    compiled = CompiledGrants(permissions, assets, tables, desired)
+    compiled = CompiledGrants(permissions, assets, tables, desired, account)
     tags, filters = Tags(permissions, assets, domains), DataFilters(permissions, assets)
     return Built(
         [
@@ -42,4 +55,33 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
         None,
         Following(keeping, permissions, ground.clock).consumers,
         queues=reconciling.queues,
+        aside=_projected(ground, needs, keeping),
     )
+
+
+def _lake(ground: Ground) -> LakeGrants:
+    aws = ground.aws_for("lake")
+    if aws is None:
+        return LocalLake(ground.lake_folder / "grants.db", ground.clock)
+    from meshplane.platform.aws.at_once import at_once
+    from meshplane.services.lake.aws import LakeFormationLake
+    from meshplane.services.lake.aws_notes import StoreNotes
+    from meshplane.services.lake.aws_settings import administrators_of
+
+    own = at_once(administrators_of(aws))
+    return LakeFormationLake(aws, own=own, notes=StoreNotes(ground.store))
+
+
+def _projected(ground: Ground, needs: Needs, keeping: Keeping) -> Sequence[Consumer]:
+    """What keeps tags and locations in Lake Formation as they are here."""
+    aws = ground.aws_for("lake")
+    if aws is None:
+        return ()
+    from meshplane.services.lake.aws_following import FollowingTables
+    from meshplane.services.lake.aws_locations import LocationProjection
+    from meshplane.services.lake.aws_tag_projection import TagProjection
+
+    tags = TagProjection(aws, needs["permissions"], needs["assets"], needs["domains"])
+    locations = LocationProjection(aws, needs["domains"], ground.store)
+    following = FollowingTables(keeping, ground.clock)
+    return (*tags.consumers, *locations.consumers, *following.consumers)

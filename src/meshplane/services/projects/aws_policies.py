@@ -24,7 +24,14 @@ def trust_policy(account: str, trusted: Sequence[str] = ()) -> dict[str, Any]:
                 "Principal": {"AWS": list(trusted) or f"arn:aws:iam::{account}:root"},
                 "Action": "sts:AssumeRole",
                 "Condition": {"StringEquals": {"aws:PrincipalAccount": account}},
-            }
+            },
+            {
+                # A template of the project's may do what the project may, and no more.
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudformation.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+            },
         ],
     }
 

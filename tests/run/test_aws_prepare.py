@@ -1,0 +1,165 @@
+"""An account is made ready for a mesh: once, as often as one likes, and told step by step."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from meshplane.kit.errors import Refused
+from meshplane.platform.aws.calls import Aws
+from meshplane.platform.aws.datazone import DataZone
+from meshplane.platform.aws.names import PORTAL_ROLE, WORKFLOWS_ROLE, role_arn, role_name
+from meshplane.run.aws_prepare import Done, action_of, prepare
+from meshplane.run.aws_settings import PARTS
+from meshplane.run.aws_steps import steps_of
+from meshplane.sandbox.server import AwsSandbox
+from tests.builders.aws_sandbox import aws_as, aws_of, sandbox_in
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[AwsSandbox]:
+    with sandbox_in(enforce_iam=True) as running:
+        yield running
+
+
+@pytest.fixture
+def aws(sandbox: AwsSandbox) -> Iterator[Aws]:
+    """The root of an empty account, for a mesh whose names begin with `blue-`."""
+    sandbox.reset()
+    made = aws_of(sandbox, prefix="blue-")
+    yield made
+    made.close()
+
+
+def prepared(aws: Aws, *parts: str, plan: bool = False) -> list[Done]:
+    """What is told when an account is prepared for some parts."""
+
+    async def run() -> list[Done]:
+        zone = DataZone(
+            aws,
+            name=f"{aws.place.prefix}meshplane",
+            execution_role=role_arn(aws.place, PORTAL_ROLE),
+            acting=lambda _: aws,
+        )
+        return [done async for done in prepare(steps_of(aws, parts, zone), plan=plan)]
+
+    return asyncio.run(run())
+
+
+def told(done: list[Done]) -> dict[str, str]:
+    return {one.what: one.told for one in done}
+
+
+def test_prepare__an_empty_account__makes_what_each_part_needs(aws: Aws) -> None:
+    done = prepared(aws, *PARTS)
+    assert {one.told for one in done if one.part != "lake"} == {"made"}
+    assert {one.part for one in done} == set(PARTS) - {"tables", "query"}
+
+
+def test_prepare__again__nothing_is_made_or_changed(aws: Aws) -> None:
+    prepared(aws, *PARTS)
+    assert set(told(prepared(aws, *PARTS)).values()) == {"was there"}
+
+
+def test_prepare__the_data_lake__the_mesh_becomes_its_administrator_and_iam_opens_nothing(
+    aws: Aws,
+) -> None:
+    (done,) = prepared(aws, "lake")
+    held = aws.run("lakeformation", "get_data_lake_settings")["DataLakeSettings"]
+    assert done.told == "changed"
+    assert "The mesh's role is no administrator of the data lake." in done.details
+    assert [one["DataLakePrincipalIdentifier"] for one in held["DataLakeAdmins"]] == [
+        f"arn:aws:iam::{aws.place.account}:root"
+    ]
+    assert held["CreateTableDefaultPermissions"] == []
+
+
+def test_prepare__only_the_parts_that_are_named(aws: Aws) -> None:
+    done = prepared(aws, "quality")
+    assert told(done) == {"role blue-meshplane-quality": "made"}
+    assert aws.run("dynamodb", "list_tables")["TableNames"] == []
+
+
+def test_prepare__a_part_that_makes_what_it_needs_itself__nothing_to_do(aws: Aws) -> None:
+    assert prepared(aws, "tables", "query") == []
+
+
+def test_plan__an_empty_account__tells_and_makes_nothing(aws: Aws) -> None:
+    planned = told(prepared(aws, *PARTS, plan=True))
+    assert set(planned.values()) == {"would be made", "would be changed"}
+    assert told(prepared(aws, *PARTS, plan=True)) == planned
+    assert aws.run("s3", "list_buckets")["Buckets"] == []
+    assert aws.run("sqs", "list_queues").get("QueueUrls", []) == []
+
+
+def test_prepare__a_policy_that_somebody_changed__is_put_back_and_told(aws: Aws) -> None:
+    prepared(aws, "workflows")
+    role = role_name(aws.place, WORKFLOWS_ROLE)
+    less = {"Effect": "Allow", "Action": "sns:Publish", "Resource": "*"}
+    other = json.dumps({"Version": "2012-10-17", "Statement": [less]})
+    aws.run("iam", "put_role_policy", RoleName=role, PolicyName="meshplane", PolicyDocument=other)
+    changed = [
+        what for what, state in told(prepared(aws, "workflows")).items() if state != "was there"
+    ]
+    policy = aws.run("iam", "get_role_policy", RoleName=role, PolicyName="meshplane")
+    assert changed == [f"role {role}"]
+    assert "sqs:SendMessage" in str(policy["PolicyDocument"])
+
+
+def test_prepare__a_table_that_is_gone__is_named_and_made(aws: Aws) -> None:
+    prepared(aws, "store")
+    aws.run("dynamodb", "delete_table", TableName="blue-Outbox")
+    (planned,) = [one for one in prepared(aws, "store", plan=True) if "DynamoDB" in one.what]
+    (done,) = [one for one in prepared(aws, "store") if "DynamoDB" in one.what]
+    assert (planned.told, planned.details) == (
+        "would be changed",
+        ("There is no table blue-Outbox.",),
+    )
+    assert done.told == "changed"
+    assert "blue-Outbox" in aws.run("dynamodb", "list_tables", Limit=100)["TableNames"]
+
+
+def test_prepare__names_begin_with_the_meshs_prefix(aws: Aws) -> None:
+    prepared(aws, *PARTS)
+    names = [
+        *aws.run("dynamodb", "list_tables", Limit=100)["TableNames"],
+        *(one["RoleName"] for one in aws.run("iam", "list_roles")["Roles"]),
+        *(one["Name"] for one in aws.run("s3", "list_buckets")["Buckets"]),
+        *(url.rpartition("/")[2] for url in aws.run("sqs", "list_queues")["QueueUrls"]),
+        *(one["TopicArn"].rpartition(":")[2] for one in aws.run("sns", "list_topics")["Topics"]),
+    ]
+    assert [name for name in names if not name.startswith("blue-")] == []
+    assert len(names) > 70
+
+
+@pytest.mark.parametrize(
+    ("part", "action"),
+    [
+        ("lake", "lakeformation:GetDataLakeSettings"),
+        ("store", "s3:ListBucket"),
+        ("workflows", "iam:GetRole"),
+    ],
+)
+def test_prepare__a_call_that_iam_does_not_allow__the_error_names_the_action(
+    sandbox: AwsSandbox, part: str, action: str
+) -> None:
+    nobody = aws_as(sandbox, f"arn:aws:iam::{sandbox.accounts[0]}:role/nobody")
+    with pytest.raises(Refused) as refused:
+        prepared(nobody, part)
+    nobody.close()
+    assert refused.value.code == "AWS_NOT_ALLOWED"
+    assert action in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "action"),
+    [
+        ("stepfunctions", "create_state_machine", "states:CreateStateMachine"),
+        ("s3", "head_bucket", "s3:ListBucket"),
+        ("dynamodb", "update_time_to_live", "dynamodb:UpdateTimeToLive"),
+        ("s3", "put_bucket_lifecycle_configuration", "s3:PutLifecycleConfiguration"),
+    ],
+)
+def test_action_of__is_what_iam_calls_it(service: str, operation: str, action: str) -> None:
+    assert action_of(service, operation) == action

@@ -1,0 +1,272 @@
+"""A deployment is planned, carried out and followed until its stack ends."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshplane.events.queue_worker import QueueWorker
+from meshplane.events.queues import DEAD_LETTERS, MESSAGES
+from meshplane.kit.clock import FixedClock
+from meshplane.kit.errors import Conflict, Unavailable
+from meshplane.platform.store import ABSENT, Store
+from meshplane.services.blueprints.aws_stacks import CloudFormationStacks
+from meshplane.services.blueprints.deploying import StackDeployments
+from meshplane.services.blueprints.local_stacks import LocalStacks
+from meshplane.services.blueprints.ports import Plan, StackEvent, StackState, Wish
+from meshplane.services.blueprints.store import DEPLOYMENT_HISTORY, LOCAL_STACKS
+from tests.builders.aws_sandbox import aws_of, sandbox_in
+from tests.builders.stores import NOON, SqlitePlace
+
+QUEUE = """
+Parameters:
+  Name: {Type: String}
+Resources:
+  Inbox: {Type: "AWS::SQS::Queue", Properties: {QueueName: !Ref Name}}
+Outputs:
+  Name: {Value: !Ref Name}
+"""
+PARAMETERS = {"Name": "inbox"}
+STACK = "arn:aws:cloudformation:eu-central-1:111122223333:stack/proj-1-dev/a1"
+
+
+@dataclass
+class Slow:
+    """Stacks that take their time: each look finds the next of the given states."""
+
+    statuses: list[str]
+    plan_fails: list[Exception] = field(default_factory=list)
+    executed: int = 0
+    rolled_back: int = 0
+    looks: int = 0
+    told: list[StackEvent] = field(default_factory=list)
+
+    async def plan(self, wish: Wish) -> Plan:
+        if self.plan_fails:
+            raise self.plan_fails.pop(0)
+        self._tell("UPDATE_COMPLETE", "of before")
+        return Plan("set-1", wish.stack, STACK, wish.deployment_id, (), True)
+
+    async def execute(self, _plan: Plan) -> None:
+        self.executed += 1
+
+    async def roll_back(self, _stack: str) -> None:
+        self.rolled_back += 1
+
+    async def events(self, _stack: str, after: str | None = None) -> list[StackEvent]:
+        known = [each.event_id for each in self.told]
+        return self.told[known.index(after) + 1 if after else 0 :]
+
+    async def state(self, _stack: str) -> StackState:
+        status = self.statuses[min(self.looks, len(self.statuses) - 1)]
+        self.looks += 1
+        self._tell(status, "")
+        return StackState(STACK, "proj-1-dev", status, "", {})
+
+    def _tell(self, status: str, reason: str) -> None:
+        number = f"event-{len(self.told)}"
+        kind = "AWS::CloudFormation::Stack"
+        self.told.append(StackEvent(number, NOON, "proj-1-dev", STACK, kind, status, reason))
+
+
+@dataclass
+class World:
+    """A store with deployments, and the worker that carries them out."""
+
+    store: Store
+    clock: FixedClock
+    stacks: Any
+    deployments: StackDeployments
+    worker: QueueWorker
+
+    async def deploy(self, template: str = QUEUE, **changed: Any) -> tuple[str, int]:
+        unique = uuid.uuid4().hex[:8]
+        at = int(self.clock.now().timestamp() * 1000)
+        item = {
+            "deploymentId": f"dep-{unique}",
+            "timestamp": at,
+            "projectId": changed.pop("project", f"proj-{unique}"),
+            "environment": "dev",
+            "status": "IN_PROGRESS",
+            "deployedBy": "user:sam@harbour",
+            "startTime": at,
+            "endTime": None,
+            "duration": None,
+            "tags": {"ManagedBy": "ManagementApp"},
+        }
+        wish = self.deployments.wish(item, template, changed.pop("parameters", PARAMETERS), [])
+        work = self.store.begin()
+        work.put(DEPLOYMENT_HISTORY, item, expected=ABSENT)
+        self.deployments.begin(work, item, replace(wish, **changed))
+        await work.commit()
+        return item["deploymentId"], at
+
+    async def until_ended(self, key: tuple[str, int], most: int = 60) -> dict[str, Any]:
+        for _ in range(most):
+            await self.worker.run_due()
+            item = await self.item(key)
+            if item["status"] != "IN_PROGRESS":
+                return item
+            self.clock.advance(20)
+        raise AssertionError("it did not end")
+
+    async def item(self, key: tuple[str, int]) -> dict[str, Any]:
+        row = await self.store.begin().get(DEPLOYMENT_HISTORY, *key)
+        assert row is not None
+        return dict(row.item)
+
+    async def completed(self) -> list[str]:
+        events = await self.store.events_after(0, 100)
+        return [each.detail["status"] for each in events if each.type == "DeploymentCompleted"]
+
+
+def world_on(folder: Path, stacks: Any = None) -> World:
+    place = SqlitePlace(folder, (DEPLOYMENT_HISTORY, LOCAL_STACKS, MESSAGES, DEAD_LETTERS))
+    store = place.open()
+    stacks = stacks or LocalStacks(store, place.clock)
+    deployments = StackDeployments(stacks, place.clock, prefix="acme-")
+    worker = QueueWorker(store, deployments.queues, place.clock)
+    return World(store, place.clock, stacks, deployments, worker)
+
+
+@pytest.fixture(scope="module")
+def in_cloud() -> Iterator[CloudFormationStacks]:
+    with sandbox_in() as sandbox:
+        aws = aws_of(sandbox)
+        yield CloudFormationStacks(aws)
+        aws.close()
+
+
+@pytest.fixture(params=["local", "cloudformation"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    stacks = None if request.param == "local" else request.getfixturevalue("in_cloud")
+    world = world_on(tmp_path, stacks)
+    yield world
+    await world.store.close()
+
+
+async def slow_world(folder: Path, *statuses: str, plan_fails: Any = ()) -> World:
+    return world_on(folder, Slow(list(statuses), list(plan_fails)))
+
+
+async def test_deployment__ends_with_its_stack_and_keeps_what_happened(world: World) -> None:
+    item = await world.until_ended(await world.deploy())
+    assert (item["status"], item["statusReason"]) == ("SUCCESS", "")
+    assert [each["action"] for each in item["changes"]] == ["Add"]
+    told = [each["status"] for each in item["stackEvents"]]
+    assert (told[0], told[-1]) == ("CREATE_IN_PROGRESS", "CREATE_COMPLETE")
+    state = await world.stacks.state(item["cfnStackId"])
+    assert state.stack == f"acme-{item['projectId']}-dev"
+    assert item["outputs"] == state.outputs
+    assert item["endTime"] >= item["startTime"]
+    assert await world.completed() == ["SUCCESS"]
+
+
+async def test_deployment_of_what_is_there__succeeds_and_changes_nothing(world: World) -> None:
+    first = await world.until_ended(await world.deploy())
+    again = await world.until_ended(await world.deploy(project=first["projectId"]))
+    assert (again["status"], again["changes"]) == ("SUCCESS", [])
+    assert again["cfnStackId"] == first["cfnStackId"]
+    assert await world.completed() == ["SUCCESS", "SUCCESS"]
+
+
+async def test_deployment_whose_process_dies__is_carried_out_once(world: World) -> None:
+    real = world.stacks.execute
+    died: list[Plan] = []
+
+    async def dies_after(plan: Plan) -> None:
+        await real(plan)
+        if not died:
+            died.append(plan)
+            raise Unavailable("AWS_UNAVAILABLE", "AWS did not answer.")
+
+    world.stacks.execute = dies_after
+    try:
+        item = await world.until_ended(await world.deploy())
+    finally:
+        del world.stacks.execute
+    assert item["status"] == "SUCCESS"
+    told = [each.status for each in await world.stacks.events(item["cfnStackId"])]
+    assert (len(died), told.count("CREATE_IN_PROGRESS")) == (1, 1)
+
+
+async def test_deployment_that_cannot_be_planned__fails_and_says_why(world: World) -> None:
+    item = await world.until_ended(await world.deploy(parameters={}))
+    assert item["status"] == "FAILED"
+    assert item["statusReason"].startswith("PARAMETERS_INVALID")
+    assert await world.completed() == ["FAILED"]
+
+
+async def test_deployment__is_followed_until_the_stack_has_ended(tmp_path: Path) -> None:
+    world = await slow_world(tmp_path, *["UPDATE_IN_PROGRESS"] * 8, "UPDATE_COMPLETE")
+    item = await world.until_ended(await world.deploy())
+    assert item["status"] == "SUCCESS"
+    assert item["duration"] > 60
+    assert world.stacks.executed == 1
+    await world.store.close()
+
+
+async def test_deployment__does_not_take_the_end_of_an_earlier_one_for_its_own(
+    tmp_path: Path,
+) -> None:
+    world = await slow_world(tmp_path, "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_FAILED")
+    # The first look comes before CloudFormation has begun: no event of it is there yet.
+    item = await world.until_ended(await world.deploy())
+    assert (item["status"], world.stacks.looks >= 2) == ("FAILED", True)
+    await world.store.close()
+
+
+@pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_COMPLETE", "ROLLBACK_COMPLETE"])
+async def test_deployment__that_was_rolled_back_failed(tmp_path: Path, status: str) -> None:
+    world = await slow_world(tmp_path, "UPDATE_IN_PROGRESS", status)
+    item = await world.until_ended(await world.deploy())
+    assert (item["status"], item["statusReason"]) == ("FAILED", status)
+    await world.store.close()
+
+
+async def test_deployment__waits_for_another_and_for_aws(tmp_path: Path) -> None:
+    fails = [
+        Conflict("STACK_CHANGING", "Something goes on."),
+        Unavailable("AWS_UNAVAILABLE", "AWS did not answer."),
+    ]
+    states = ("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    world = await slow_world(tmp_path, *states, plan_fails=fails)
+    item = await world.until_ended(await world.deploy())
+    assert (item["status"], world.stacks.executed) == ("SUCCESS", 1)
+    await world.store.close()
+
+
+async def test_deployment__after_one_that_never_came_to_be_clears_what_is_left(
+    tmp_path: Path,
+) -> None:
+    not_ready = Conflict("STACK_NOT_READY", "It failed before.")
+    states = ("ROLLBACK_COMPLETE", "CREATE_IN_PROGRESS", "CREATE_COMPLETE")
+    world = await slow_world(tmp_path, *states, plan_fails=[not_ready])
+    item = await world.until_ended(await world.deploy())
+    assert (item["status"], world.stacks.rolled_back) == ("SUCCESS", 1)
+    await world.store.close()
+
+
+async def test_deployment__to_a_stack_that_is_stuck_is_left_to_a_person(tmp_path: Path) -> None:
+    not_ready = Conflict("STACK_NOT_READY", "It failed before.")
+    world = await slow_world(tmp_path, "UPDATE_ROLLBACK_FAILED", plan_fails=[not_ready])
+    item = await world.until_ended(await world.deploy())
+    assert (item["status"], world.stacks.rolled_back) == ("FAILED", 0)
+    assert item["statusReason"] == "STACK_NOT_READY: It failed before."
+    await world.store.close()
+
+
+async def test_deployment__that_never_ends_is_given_up_after_a_day(tmp_path: Path) -> None:
+    world = await slow_world(tmp_path, "UPDATE_IN_PROGRESS")
+    key = await world.deploy()
+    for _ in range(5):
+        await world.worker.run_due()
+        world.clock.advance(20)
+    world.clock.advance(86_400)
+    item = await world.until_ended(key)
+    assert item["statusReason"].startswith("DEPLOYMENT_TOO_SLOW")
+    assert len(item["stackEvents"]) > 3
+    await world.store.close()
