@@ -16,7 +16,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup setup-dev run test test-long lint format bench reference lock clean moved
+.PHONY: help setup setup-dev run demo-aws test test-long lint format bench reference lock clean moved
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ setup-dev: $(VENV)/.dev $(VENV)/.package $(VENV)/.sample ## prepare what the tes
 
 run: $(VENV)/.package $(VENV)/.sample ## start the server with the sample mesh in it
 	@exec $(BIN)/meshplane serve --sample $(ARGS)
+
+demo-aws: setup-dev ## play the journey on a sandbox of AWS; ARGS="--json"
+	@$(BIN)/meshplane demo --aws $(ARGS)
 
 test: setup-dev ## run the tests; ARGS="-k word" picks some
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope $(ARGS)

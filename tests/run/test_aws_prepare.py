@@ -54,7 +54,8 @@ def told(done: list[Done]) -> dict[str, str]:
 def test_prepare__an_empty_account__makes_what_each_part_needs(aws: Aws) -> None:
     done = prepared(aws, *PARTS)
     assert {one.told for one in done if one.part != "lake"} == {"made"}
-    assert {one.part for one in done} == set(PARTS) - {"tables", "query"}
+    # The bucket is told once, for the first part that needs it.
+    assert {one.part for one in done} == set(PARTS) - {"tables", "query", "blueprints"}
 
 
 def test_prepare__again__nothing_is_made_or_changed(aws: Aws) -> None:
@@ -79,6 +80,12 @@ def test_prepare__only_the_parts_that_are_named(aws: Aws) -> None:
     done = prepared(aws, "quality")
     assert told(done) == {"role blue-meshplane-quality": "made"}
     assert aws.run("dynamodb", "list_tables")["TableNames"] == []
+
+
+@pytest.mark.parametrize("part", ["store", "bus", "shares", "blueprints"])
+def test_prepare__whoever_needs_the_meshs_bucket_gets_it(aws: Aws, part: str) -> None:
+    bucket = f"blue-meshplane-{aws.place.account}-{aws.place.region}"
+    assert told(prepared(aws, part))[f"bucket {bucket}"] == "made"
 
 
 def test_prepare__a_part_that_makes_what_it_needs_itself__nothing_to_do(aws: Aws) -> None:

@@ -10,6 +10,7 @@ from meshplane.cli import (
     approvals,
     assets,
     audit,
+    aws,
     catalog,
     demo,
     domains,
@@ -57,6 +58,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
+app.add_typer(aws.app, name="aws")
 app.add_typer(sandbox.app, name="sandbox")
 
 

@@ -1,24 +1,34 @@
 """Plays the journey against a server of its own."""
 
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from meshplane.cli.demo_server import DemoServer, running_server
+from meshplane.cli.demo_aws import calls_of, defects_of, running_sandbox
+from meshplane.cli.demo_server import DemoServer, own_folder, running_server
 from meshplane.cli.identity import local_issuer
 from meshplane.client import Api, connect
 from meshplane.kit.clock import SystemClock
 from meshplane.kit.errors import Unavailable
+from meshplane.run.environment import Variables, environment
 from meshplane.sample.journey import Audience, Journey, Story
 from meshplane.sample.nycflights import NycFlights
-from meshplane.sample.people import Person
+from meshplane.sample.people import ADMIN, Person
 from meshplane.sample.progress import FileProgressStore
+from meshplane.sample.stage import EMBEDDED_LAKE, Lake
 
 _KEY_PREFIX = "demo"
 _PATIENCE_SECONDS = 30.0
 _TERMINAL_SECONDS = 120.0
+_PREPARE_SECONDS = 300.0
+_SETTLE_SECONDS = 20.0
+_PAUSE_SECONDS = 0.2
 
 
 class Terminal:
@@ -65,7 +75,100 @@ def play(audience: Audience) -> Story:
     """
     archive = NycFlights()
     archive.require()
-    with running_server() as server, connect(server.url) as client:
+    # Whatever the variables here say, this demo is of this machine alone.
+    with running_server({"MESHPLANE_AWS_PARTS": None}) as server:
+        return _played(audience, server, archive, EMBEDDED_LAKE)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxStory:
+    """What came of a journey on a sandbox.
+
+    Args:
+        story: the journey.
+        calls: how often each service of AWS was called, the most called first.
+        drift: what Lake Formation held otherwise than it should, once all was done.
+        defects: what the sandbox found wrong with itself.
+    """
+
+    story: Story
+    calls: Mapping[str, int]
+    drift: tuple[str, ...]
+    defects: tuple[str, ...]
+
+
+def play_on_sandbox(audience: Audience, parts: str) -> SandboxStory:
+    """As `play`, on a sandbox of AWS.
+
+    Args:
+        audience: is told as each step begins and ends.
+        parts: what of the mesh runs there, as the setting `aws_parts` has it.
+
+    Raises:
+        Missing: SAMPLE_ARCHIVE_MISSING; SANDBOX_MISSING, it is not installed.
+        Unavailable: SERVER_NOT_STARTED; COMMAND_FAILED, the account could not be prepared.
+    """
+    archive = NycFlights()
+    archive.require()
+    with own_folder() as folder:
+        with _mesh_on_sandbox(folder, parts) as (server, sandbox):
+            story = _played(audience, server, archive, lake_of(parts))
+            drift = _drift(server) if story.trouble is None else ()
+            calls = calls_of(sandbox)
+        return SandboxStory(story, calls, drift, defects_of(folder))
+
+
+def lake_of(parts: str) -> Lake:
+    """The lake of a mesh of which these parts are on AWS."""
+    named = {part.strip() for part in parts.split(",")}
+    everything = "all" in named
+    return Lake(
+        target="lake-formation" if everything or "lake" in named else "embedded",
+        engine="athena" if everything or "query" in named else "embedded",
+    )
+
+
+@contextlib.contextmanager
+def _mesh_on_sandbox(folder: Path, parts: str) -> Iterator[tuple[DemoServer, str]]:
+    """A server that runs, and where its sandbox answers."""
+    with running_sandbox(folder, parts) as variables:
+        _prepare(variables)
+        with running_server(variables) as server:
+            yield server, str(variables["AWS_ENDPOINT_URL"])
+
+
+def _drift(server: DemoServer) -> tuple[str, ...]:
+    """What differs in the lake once it had the time to follow."""
+    with connect(server.url) as client:
+        issuer = local_issuer(server.home)
+        api = Api(client, lambda: issuer.mint(ADMIN.user, ADMIN.groups))
+        give_up = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            found = tuple(f"{one['kind']} {one['key']}" for one in api.items("/lake/drift"))
+            if not found or time.monotonic() >= give_up:
+                return found
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _prepare(variables: Variables) -> None:
+    ran = subprocess.run(  # our own program, with our own arguments
+        [sys.executable, "-m", "meshplane", "aws", "prepare"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_PREPARE_SECONDS,
+        check=False,
+        env=environment(variables),
+    )
+    if ran.returncode != 0:
+        raise Unavailable(
+            "COMMAND_FAILED",
+            f"`meshplane aws prepare` ended with exit code {ran.returncode}:\n"
+            + ran.stderr.decode("utf-8", errors="replace").strip(),
+        )
+
+
+def _played(audience: Audience, server: DemoServer, archive: NycFlights, lake: Lake) -> Story:
+    with connect(server.url) as client:
         issuer = local_issuer(server.home)
         journey = Journey(
             lambda token: Api(client, token, patience_seconds=_PATIENCE_SECONDS),
@@ -75,5 +178,6 @@ def play(audience: Audience) -> Story:
             clock=SystemClock(),
             key_prefix=_KEY_PREFIX,
             command_line=Terminal(server),
+            lake=lake,
         )
         return journey.play(audience)

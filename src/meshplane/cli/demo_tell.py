@@ -1,7 +1,7 @@
 """Tells the journey: a table a chapter for a person, one JSON document for a program."""
 
 import time
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.table import Table
 
@@ -9,13 +9,41 @@ from meshplane.cli import present
 from meshplane.sample.journey import CHAPTERS, Outcome, Story
 from meshplane.sample.stage import Step
 
+if TYPE_CHECKING:  # it loads the client
+    from meshplane.cli.demo_play import SandboxStory
+
+SANDBOX = (
+    "This is the sandbox, which stands in for AWS on this machine. It is not AWS: what AWS "
+    "decides, limits and charges, it cannot show."
+)
+"""What is said of a demo on the sandbox."""
+
 _WIDTH = 110  # longer lines are tiring to read
 
 
-def document_of(story: Story, seconds: float) -> dict[str, Any]:
-    """The story as one JSON document: the numbers by name, then every check."""
+def document_of(
+    story: Story, seconds: float, ground: str | None = None, there: "SandboxStory | None" = None
+) -> dict[str, Any]:
+    """The story as one JSON document: the numbers by name, then every check.
+
+    Args:
+        story: what was played.
+        seconds: how long it took.
+        ground: what it ran on, where that is not this machine alone.
+        there: what is known of it there.
+    """
     checks = [check.to_document() for check in story.checks]
+    on: dict[str, Any] = {}
+    if there is not None:
+        on = {
+            "ranOn": ground,
+            "differences": story.differences,
+            "awsCalls": there.calls,
+            "lakeDrift": list(there.drift),
+            "sandboxDefects": list(there.defects),
+        }
     return {
+        **on,
         "held": story.held,
         **story.numbers,
         "checksHeld": sum(1 for check in checks if check["held"]),
@@ -39,9 +67,14 @@ def document_of(story: Story, seconds: float) -> dict[str, Any]:
 
 
 class JsonTeller:
-    """Says nothing until the end, then everything."""
+    """Says nothing until the end, then everything.
 
-    def __init__(self) -> None:
+    Args:
+        ground: what it runs on, where that is not this machine alone.
+    """
+
+    def __init__(self, ground: str | None = None) -> None:
+        self._ground = ground
         self._began = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -56,15 +89,21 @@ class JsonTeller:
     def ended(self, outcome: Outcome) -> None:
         """A step ended."""
 
-    def ends(self, story: Story) -> None:
+    def ends(self, story: Story, there: "SandboxStory | None" = None) -> None:
         """Prints the document."""
-        present.print_json(document_of(story, time.perf_counter() - self._began))
+        seconds = time.perf_counter() - self._began
+        present.print_json(document_of(story, seconds, self._ground, there))
 
 
 class TableTeller:
-    """Prints a table as each chapter closes, and a summary at the end."""
+    """Prints a table as each chapter closes, and a summary at the end.
 
-    def __init__(self) -> None:
+    Args:
+        ground: what it runs on, where that is not this machine alone: said first and last.
+    """
+
+    def __init__(self, ground: str | None = None) -> None:
+        self._ground = ground
         self._console = present.console()
         self._console.width = min(self._console.width, _WIDTH)
         self._status = self._console.status("Starting a server in a fresh home…")
@@ -72,6 +111,7 @@ class TableTeller:
         self._began = time.perf_counter()
 
     def __enter__(self) -> Self:
+        self._say_ground()
         self._status.start()
         return self
 
@@ -89,7 +129,7 @@ class TableTeller:
         """Keeps the outcome for the chapter's table."""
         self._chapter.append(outcome)
 
-    def ends(self, story: Story) -> None:
+    def ends(self, story: Story, there: "SandboxStory | None" = None) -> None:
         """Prints the last chapter, what did not hold, and the summary."""
         self._print_chapter()
         for check in story.checks:
@@ -100,6 +140,8 @@ class TableTeller:
                 )
         if story.trouble is not None:
             self._console.print(present.problem_panel(story.trouble))
+        if there is not None:
+            self._tell_of_sandbox(there)
         held = sum(1 for check in story.checks if check.held)
         seconds = time.perf_counter() - self._began
         mark = "[bold green]✓[/]" if story.held else "[bold red]✗[/]"
@@ -107,6 +149,21 @@ class TableTeller:
             f"{mark} {held} of {len(story.checks)} checks held, in {seconds:.0f} s. "
             "The server is stopped and its home removed."
         )
+        self._say_ground()
+
+    def _tell_of_sandbox(self, there: "SandboxStory") -> None:
+        for how in there.story.differences:
+            self._console.print(f"[yellow]≠[/] Otherwise than embedded: {present.escaped(how)}")
+        for what in there.drift:
+            self._console.print(f"[red]✗[/] Drift in the lake at the end: {present.escaped(what)}")
+        for defect in there.defects:
+            self._console.print(f"[red]✗[/] {present.escaped(defect)}")
+        called = ", ".join(f"{service} {count:,}" for service, count in there.calls.items())
+        self._console.print(f"Calls of AWS, by service: {called}.")
+
+    def _say_ground(self) -> None:
+        if self._ground is not None:
+            self._console.print(f"[bold yellow]![/] {present.escaped(self._ground)}")
 
     def _print_chapter(self) -> None:
         if not self._chapter:

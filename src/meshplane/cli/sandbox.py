@@ -166,8 +166,8 @@ def _made(home: Path | None, port: int, *, enforce_iam: bool) -> "AwsSandbox":
 def _tell(sandbox: "AwsSandbox") -> None:
     account = sandbox.accounts[0]
     key, secret = sandbox.keys(account)
-    print(f"ready {sandbox.url}", flush=True)
     lines = [
+        f"ready {sandbox.url}",
         f"Accounts: {', '.join(sandbox.accounts)}; their roots' keys differ by the account alone.",
         "For programs that call AWS, and for `meshplane serve`:",
         f"export AWS_ACCESS_KEY_ID={key}",

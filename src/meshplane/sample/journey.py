@@ -25,7 +25,14 @@ from meshplane.sample import (
 from meshplane.sample.nycflights import NycFlights
 from meshplane.sample.people import Person
 from meshplane.sample.progress import Progress, ProgressStore
-from meshplane.sample.stage import Check, CommandLine, Stage, Step
+from meshplane.sample.stage import (
+    EMBEDDED_LAKE,
+    Check,
+    CommandLine,
+    Lake,
+    Stage,
+    Step,
+)
 
 CHAPTERS = (
     "Domains, projects and people",
@@ -50,13 +57,23 @@ class TokenFor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a step went. `trouble` is the error that ended it, if one did."""
+    """How a step went.
+
+    Args:
+        step: which.
+        saw: what the person saw.
+        checks: what had to hold.
+        seconds: how long it took.
+        trouble: the error that ended it, if one did.
+        differences: what was otherwise than on the embedded lake.
+    """
 
     step: Step
     saw: str
     checks: tuple[Check, ...]
     seconds: float
     trouble: MeshplaneError | None = None
+    differences: tuple[str, ...] = ()
 
     @property
     def held(self) -> bool:
@@ -75,6 +92,11 @@ class Story:
     def checks(self) -> list[Check]:
         """All checks, in order."""
         return [check for outcome in self.outcomes for check in outcome.checks]
+
+    @property
+    def differences(self) -> list[str]:
+        """What was otherwise than on the embedded lake, in order."""
+        return [how for outcome in self.outcomes for how in outcome.differences]
 
     @property
     def held(self) -> bool:
@@ -110,6 +132,7 @@ class Journey:
         clock: the time, for the start of the journey.
         key_prefix: begins every idempotency key, so that two journeys do not meet.
         command_line: where given, a step runs `meshplane query` too.
+        lake: what the mesh's lake is.
     """
 
     def __init__(
@@ -122,7 +145,9 @@ class Journey:
         clock: Clock,
         key_prefix: str,
         command_line: CommandLine | None = None,
+        lake: Lake = EMBEDDED_LAKE,
     ) -> None:
+        self._lake = lake
         self._client_factory = client_factory
         self._token_for = token_for
         self._store = progress_store
@@ -193,6 +218,7 @@ class Journey:
             api_of=self._api_of,
             archive=self._archive,
             command_line=self._command_line,
+            lake=self._lake,
         )
         trouble: MeshplaneError | None = None
         saw = ""
@@ -201,7 +227,8 @@ class Journey:
         except MeshplaneError as error:
             trouble = error
             saw = f"{error.code}: {error.message}"
-        return Outcome(step, saw, tuple(stage.checks), time.perf_counter() - began, trouble)
+        seconds = time.perf_counter() - began
+        return Outcome(step, saw, tuple(stage.checks), seconds, trouble, tuple(stage.differences))
 
     def _api_of(self, person: Person) -> Api:
         if person.user not in self._clients:

@@ -5,6 +5,7 @@ from typing import Any
 
 from meshplane.kit.clock import from_text, to_text
 from meshplane.sample.people import (
+    ADMIN,
     AVIATION_STEWARD,
     CLIMATE_STEWARD,
     RESEARCH_ANALYST,
@@ -140,8 +141,19 @@ def _approve(asset: str, person: Person, body: dict[str, Any], stage: Stage) -> 
         return now if now["status"] == "active" else None
 
     granted = stage.wait_until("the grant is in force", active)
+    wait_until_carried(stage, granted["grantId"])
     stage.check(f"a grant of {asset} exists", True, bool(granted["grantId"]))
     return granted
+
+
+def wait_until_carried(stage: Stage, grant_id: str) -> None:
+    """Waits until the lake was told of a grant: it is, moments after the grant was made."""
+
+    def carried() -> str | None:
+        grant = stage.api(ADMIN).get(f"/permissions/{grant_id}")
+        return None if grant["lakeState"] == "pending" else str(grant["lakeState"])
+
+    stage.wait_until("the lake was told of the grant", carried)
 
 
 def _effective(stage: Stage) -> str:

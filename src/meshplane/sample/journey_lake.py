@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from meshplane.sample.journey_access import COUNT_FLIGHTS
+from meshplane.sample.journey_access import COUNT_FLIGHTS, wait_until_carried
 from meshplane.sample.people import ADMIN, AVIATION_STEWARD, RESEARCH_ANALYST
 from meshplane.sample.stage import Stage, Step, code_of, refusal
 
@@ -26,14 +26,10 @@ def _explain(stage: Stage) -> str:
 
 def _edited(stage: Stage) -> str:
     # Once the lake holds it: the grant is applied moments after it is made.
-    compiled = stage.api(ADMIN).get(f"/lake/compiled/{_grant_id(stage)}", target="embedded")
+    target = stage.lake.target
+    compiled = stage.api(ADMIN).get(f"/lake/compiled/{_grant_id(stage)}", target=target)
     (entry,) = compiled["entries"]
-
-    def settled() -> str | None:
-        grant = stage.api(ADMIN).get(f"/permissions/{_grant_id(stage)}")
-        return None if grant["lakeState"] == "pending" else str(grant["lakeState"])
-
-    stage.wait_until("the lake was told of the grant", settled)
+    wait_until_carried(stage, _grant_id(stage))
     body = {"key": entry["key"], "reason": "Tidying up."}
     removed = stage.post(ADMIN, "/lake/grants/remove", body, once="remove")
     stage.check("what that is called", "missing", removed["drift"])

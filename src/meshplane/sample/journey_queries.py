@@ -22,6 +22,7 @@ _WINDY = """
 """
 _PER_TAILNUM = "SELECT tailnum, count(*) AS flights FROM aviation.flights"
 _MANY_ROWS = 10_000
+_COLUMNS = 18
 
 
 def _count_and_sum(stage: Stage) -> str:
@@ -43,7 +44,10 @@ def _only_jfk(stage: Stage) -> str:
         RESEARCH_ANALYST, "SELECT * FROM aviation.flights LIMIT 1", project=_PROJECT
     )
     names = [column["name"] for column in everything["columns"]]
-    stage.check("columns it sees", 18, len(names))
+    left_out = 0 if stage.lake.masks else 1
+    stage.check("columns it sees", _COLUMNS - left_out, len(names))
+    if left_out:
+        stage.differs(f"Of flights, {_COLUMNS - 1} columns are seen instead of {_COLUMNS}.")
     stage.check("a column flight", False, "flight" in names)
     problem = refusal(
         lambda: stage.query(
@@ -55,6 +59,8 @@ def _only_jfk(stage: Stage) -> str:
 
 
 def _tail_numbers(stage: Stage) -> str:
+    if not stage.lake.masks:
+        return _no_tail_numbers(stage)
     masked = _per_tailnum(
         stage.query(
             RESEARCH_ANALYST,
@@ -92,6 +98,29 @@ def _tail_numbers(stage: Stage) -> str:
     stage.number("originalTailNumbers", leaked)
     stage.number("maskedTailNumbers", len(masked))
     return f"{len(masked):,} aircraft told apart, {leaked} tail numbers known"
+
+
+def _no_tail_numbers(stage: Stage) -> str:
+    """Where the lake cannot mask, the column is not there."""
+    problem = refusal(
+        lambda: stage.query(RESEARCH_ANALYST, f"{_PER_TAILNUM} GROUP BY tailnum", project=_PROJECT)
+    )
+    stage.check("naming tailnum lets it through", False, problem is None)
+    original = _per_tailnum(
+        stage.query(
+            FLIGHT_OWNER,
+            f"{_PER_TAILNUM} WHERE origin = 'JFK' GROUP BY tailnum",
+            project=_PRODUCER,
+            max_rows=_MANY_ROWS,
+        )
+    )
+    stage.check("different aircraft its owner sees", _TAIL_NUMBERS_AT_JFK, len(original))
+    stage.number("originalTailNumbers", 0)
+    stage.differs(
+        "tailnum is left out: Lake Formation cannot mask. Embedded, it is hashed, and "
+        f"{_TAIL_NUMBERS_AT_JFK:,} aircraft are told apart without a tail number being known."
+    )
+    return f"no column tailnum: {code_of(problem)}; its owner tells {len(original):,} apart"
 
 
 def _per_tailnum(answer: dict[str, Any]) -> dict[str, int]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from meshplane.client import Api, ApiProblem
 from meshplane.kit.clock import from_text, to_text
@@ -43,6 +43,32 @@ class Check:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """The lake that a mesh stands on, as far as a journey can tell.
+
+    Args:
+        target: what grants are compiled for: `embedded` or `lake-formation`.
+        engine: what runs queries: `embedded` or `athena`.
+    """
+
+    target: Literal["embedded", "lake-formation"] = "embedded"
+    engine: Literal["embedded", "athena"] = "embedded"
+
+    @property
+    def masks(self) -> bool:
+        """Whether queries show a masked column masked; otherwise they leave it out."""
+        return self.engine == "embedded"
+
+    @property
+    def follows(self) -> bool:
+        """Whether queries see a commit only moments after it, once Glue has followed."""
+        return self.engine == "athena"
+
+
+EMBEDDED_LAKE = Lake()
+
+
 class CommandLine(Protocol):
     """Runs `meshplane query` as a person would at a terminal."""
 
@@ -66,6 +92,7 @@ class Stage:
         api_of: the client of a person.
         archive: the data.
         command_line: the command line, where the journey has one.
+        lake: what the mesh's lake is.
     """
 
     def __init__(
@@ -78,7 +105,10 @@ class Stage:
         api_of: Callable[[Person], Api],
         archive: NycFlights,
         command_line: CommandLine | None,
+        lake: Lake = EMBEDDED_LAKE,
     ) -> None:
+        self.lake = lake
+        self.differences: list[str] = []
         self.values = values
         self.archive = archive
         self.command_line = command_line
@@ -108,6 +138,10 @@ class Stage:
     def check(self, what: str, expected: Any, found: Any) -> None:
         """Records what was expected and what was found."""
         self.checks.append(Check(self._step, what, expected, found))
+
+    def differs(self, how: str) -> None:
+        """Says what is otherwise here than on the embedded lake; it is told at the end."""
+        self.differences.append(how)
 
     def number(self, name: str, value: Any) -> None:
         """Keeps a number under its name in the journey's summary."""

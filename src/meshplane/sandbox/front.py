@@ -20,7 +20,7 @@ from meshplane.sandbox.moto_mount import MotoMount
 from meshplane.sandbox.refusals import invalid, planned, refusal, unmodelled
 from meshplane.sandbox.request import Answer, Request, read_signature
 from meshplane.sandbox.routing import Found, find_operation, protocol_of
-from meshplane.sandbox.stepfunctions import check_definition
+from meshplane.sandbox.stepfunctions import check_definition, wait_until_begun
 
 HungUp = Callable[[float], bool]
 """Waits that many seconds at most for the client to end the connection; whether it did."""
@@ -172,6 +172,8 @@ class Front:
                 iam.check_trust(asked.identity, parameters, enforced=self._enforce_iam)
             case "stepfunctions", "CreateStateMachine" | "UpdateStateMachine":
                 check_definition(parameters)
+            case "stepfunctions", "SendTaskHeartbeat" | "SendTaskSuccess" | "SendTaskFailure":
+                wait_until_begun(asked.identity.caller)
             case "iam", _:
                 caller = asked.identity.caller
                 iam_managed.load_named(caller.account, caller.region, parameters)

@@ -5,6 +5,7 @@ Source: Amazon States Language, "States", "Transitions" and "Terminal state"; th
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from meshplane.sandbox.fake import Caller, FakeError, Handler, World
 
 _MOST = 100
+_BEGIN_SECONDS, _PAUSE_SECONDS = 5.0, 0.005
 _TYPES = frozenset({"Choice", "Fail", "Map", "Parallel", "Pass", "Succeed", "Task", "Wait"})
 _ENDING = frozenset({"Fail", "Succeed"})
 _SCHEMA, _TARGET = "SCHEMA_VALIDATION_FAILED", "MISSING_TRANSITION_TARGET"
@@ -69,6 +71,28 @@ def check_definition(parameters: Mapping[str, Any]) -> None:
             f"Invalid State Machine Definition: '{first.code}: {first.message} at "
             f"{first.location}'",
         )
+
+
+def wait_until_begun(caller: Caller) -> None:
+    """Waits until each execution that moto calls RUNNING has begun in its thread.
+
+    moto asks all of them for a token, and fails at one that has not begun.
+    """
+    from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+    backend = stepfunctions_parser_backends[caller.account][caller.region]
+    give_up = time.monotonic() + _BEGIN_SECONDS
+    while time.monotonic() < give_up:
+        machines = list(backend.state_machines)
+        running = [one for machine in machines for one in list(machine.executions)]
+        if all(_has_begun(one) for one in running):
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _has_begun(execution: Any) -> bool:
+    worker = execution.exec_worker
+    return execution.status != "RUNNING" or (worker is not None and worker.env is not None)
 
 
 def diagnostics(definition: str) -> list[Diagnostic]:

@@ -1,9 +1,11 @@
 """Puts the lake service together."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.events.consumer import Consumer
+from meshplane.services.assets.api import AssetsApi
 from meshplane.services.lake.adopting import Adopting
 from meshplane.services.lake.by_hand import ByHand
 from meshplane.services.lake.checking import DriftCases
@@ -21,6 +23,9 @@ from meshplane.services.lake.reconciling import Reconciling
 from meshplane.services.lake.routes import drift_routes, grant_routes, policy_routes
 from meshplane.services.lake.tags import Tags
 
+if TYPE_CHECKING:  # needed where the lake is on AWS alone
+    from meshplane.services.lake.aws_owners import OwnerGrants
+
 NEEDS = ("domains", "permissions", "tables", "assets")
 
 NO_ACCOUNT = "000000000000"
@@ -35,8 +40,14 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
     lake = _lake(ground)
     account = aws.place.account if aws is not None else NO_ACCOUNT
     there = LakeFormationGrants(permissions, assets, tables, account)
+    owners = _owners(ground, assets)
     desired = DesiredGrants(
-        permissions, assets, domains, ground.store, there if aws is not None else None
+        permissions,
+        assets,
+        domains,
+        ground.store,
+        there if aws is not None else None,
+        owners=owners,
     )
     looking = Looking(lake, desired, permissions, domains, ground.store, clock=ground.clock)
     keeping = Keeping(lake, permissions, desired, ground.store, ground.clock)
@@ -55,7 +66,7 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
         None,
         Following(keeping, permissions, ground.clock).consumers,
         queues=reconciling.queues,
-        aside=_projected(ground, needs, keeping),
+        aside=_projected(ground, needs, keeping, owners),
     )
 
 
@@ -72,16 +83,33 @@ def _lake(ground: Ground) -> LakeGrants:
     return LakeFormationLake(aws, own=own, notes=StoreNotes(ground.store))
 
 
-def _projected(ground: Ground, needs: Needs, keeping: Keeping) -> Sequence[Consumer]:
-    """What keeps tags and locations in Lake Formation as they are here."""
+def _owners(ground: Ground, assets: AssetsApi) -> "OwnerGrants | None":
+    """What owners need; None: the embedded lake asks nobody about them."""
     aws = ground.aws_for("lake")
     if aws is None:
+        return None
+    from meshplane.platform.aws.names import QUALITY_ROLE, role_arn
+    from meshplane.services.lake.aws_owners import OwnerGrants
+
+    is_there = ground.aws_for("quality") is not None
+    quality_role = role_arn(aws.place, QUALITY_ROLE) if is_there else None
+    return OwnerGrants(assets, aws.place.account, quality_role)
+
+
+def _projected(
+    ground: Ground, needs: Needs, keeping: Keeping, owners: "OwnerGrants | None"
+) -> Sequence[Consumer]:
+    """What keeps tags, locations and owners' rights in Lake Formation as they are here."""
+    aws = ground.aws_for("lake")
+    if aws is None or owners is None:
         return ()
     from meshplane.services.lake.aws_following import FollowingTables
     from meshplane.services.lake.aws_locations import LocationProjection
+    from meshplane.services.lake.aws_owners import FollowingOwners
     from meshplane.services.lake.aws_tag_projection import TagProjection
 
     tags = TagProjection(aws, needs["permissions"], needs["assets"], needs["domains"])
     locations = LocationProjection(aws, needs["domains"], ground.store)
     following = FollowingTables(keeping, ground.clock)
-    return (*tags.consumers, *locations.consumers, *following.consumers)
+    own = FollowingOwners(keeping, owners)
+    return (*tags.consumers, *locations.consumers, *following.consumers, *own.consumers)

@@ -1,0 +1,128 @@
+"""Makes in an account what a mesh needs there once; done again, it changes nothing.
+
+Each step looks, makes, and looks again: so it tells what it found, not what it meant to do.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from meshplane.kit.errors import MeshplaneError, Refused
+from meshplane.platform.aws.errors import AwsRejected
+
+Told = Literal["made", "was there", "changed", "would be made", "would be changed"]
+
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "UnauthorizedOperation",
+        "Forbidden",
+        "403",
+    }
+)
+# Where the action's service is not called what botocore calls it, and where an operation's
+# permission has another name than the operation.
+_PREFIXES = {"stepfunctions": "states"}
+_ACTIONS = {
+    ("s3", "head_bucket"): "ListBucket",
+    ("s3", "put_bucket_encryption"): "PutEncryptionConfiguration",
+    ("s3", "get_bucket_encryption"): "GetEncryptionConfiguration",
+    ("s3", "put_public_access_block"): "PutBucketPublicAccessBlock",
+    ("s3", "get_public_access_block"): "GetBucketPublicAccessBlock",
+    ("s3", "put_bucket_lifecycle_configuration"): "PutLifecycleConfiguration",
+    ("s3", "get_bucket_lifecycle_configuration"): "GetLifecycleConfiguration",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is made once.
+
+    Args:
+        part: of the setting `aws_parts`, which needs it.
+        what: it is, for people: `queue meshplane-rules`.
+        look: how it is now, for comparing; None if it is not there.
+        make: makes it, or brings it to what it should be; as often as one likes.
+        lacks: what of it is not as it should be, for people; asked where it is there.
+    """
+
+    part: str
+    what: str
+    look: Callable[[], Awaitable[object | None]]
+    make: Callable[[], Awaitable[object]]
+    lacks: Callable[[], Awaitable[Sequence[str]]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a step; `details` for people."""
+
+    part: str
+    what: str
+    told: Told
+    details: tuple[str, ...] = ()
+
+
+async def prepare(steps: Sequence[Step], *, plan: bool = False) -> AsyncIterator[Done]:
+    """Takes the steps in their order, and tells of each.
+
+    Args:
+        steps: what is needed.
+        plan: changes nothing, and tells what would be made. Of what is there, only what a step
+            can compare is told to be changed.
+
+    Raises:
+        Refused: AWS_NOT_ALLOWED, naming the action of IAM that lacked.
+        MeshplaneError: as the step.
+    """
+    for step in steps:
+        try:
+            yield await (_planned(step) if plan else _made(step))
+        except MeshplaneError as error:
+            raise _named(error, step) from error
+
+
+async def _planned(step: Step) -> Done:
+    if await step.look() is None:
+        return Done(step.part, step.what, "would be made")
+    lacking = tuple(await step.lacks()) if step.lacks is not None else ()
+    return Done(step.part, step.what, "would be changed" if lacking else "was there", lacking)
+
+
+async def _made(step: Step) -> Done:
+    before = await step.look()
+    lacking = tuple(await step.lacks()) if step.lacks is not None and before is not None else ()
+    await step.make()
+    if before is None:
+        return Done(step.part, step.what, "made")
+    changed = lacking or await step.look() != before
+    return Done(step.part, step.what, "changed" if changed else "was there", lacking)
+
+
+def _named(error: MeshplaneError, step: Step) -> MeshplaneError:
+    """The error; of a call that IAM did not allow, one that names the action."""
+    found: BaseException | None = error
+    # Adapters may have made something of the refusal.
+    while found is not None and not isinstance(found, AwsRejected):
+        found = found.__cause__
+    if found is None or found.aws_code not in _DENIED:
+        return error
+    return Refused(
+        "AWS_NOT_ALLOWED",
+        f"IAM does not allow {action_of(found.service, found.operation)}, which {step.what} "
+        f"(part {step.part}) needs. Allow it to who prepares the account, and start again: what is "
+        "made already stays.",
+    )
+
+
+def action_of(service: str, operation: str) -> str:
+    """The action of IAM that a call needs: `states:CreateStateMachine`.
+
+    Source: Service Authorization Reference. Nearly every action has its operation's name.
+    """
+    name = _ACTIONS.get((service, operation))
+    if name is None:
+        name = "".join(word.capitalize() for word in operation.split("_"))
+    return f"{_PREFIXES.get(service, service)}:{name}"
