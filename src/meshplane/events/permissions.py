@@ -102,6 +102,20 @@ class TagRemoved(Payload):
     at: str
 
 
+class TagMaskChanged(Payload):
+    """A mask was put on an LF-tag, or taken off; without a domain it is of the whole mesh."""
+
+    source: ClassVar[str] = _SOURCE
+    entity_field: ClassVar[str] = "key"
+
+    key: str
+    value: str
+    domain_id: str | None
+    change: Literal["put", "deleted"]
+    by: str
+    at: str
+
+
 class DataFilterChanged(Payload):
     """A data filter of an asset was made, changed or removed."""
 

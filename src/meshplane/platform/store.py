@@ -103,7 +103,8 @@ class UnitOfWork(Protocol):
         Raises:
             MeshplaneError: the `otherwise` of the first condition that did not hold. Nothing of
                 this unit of work was written.
-            Unavailable: STORE_UNAVAILABLE, the disk is full or failing. Nothing was written.
+            Unavailable: STORE_UNAVAILABLE, the disk is full or failing; nothing was written. Where
+                the store is elsewhere and does not answer, the message says that this is unknown.
         """
         ...
 

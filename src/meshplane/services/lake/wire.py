@@ -110,6 +110,6 @@ def _projected(
 
     tags = TagProjection(aws, needs["permissions"], needs["assets"], needs["domains"])
     locations = LocationProjection(aws, needs["domains"], ground.store)
-    following = FollowingTables(keeping, ground.clock)
+    following = FollowingTables(keeping, needs["permissions"], ground.clock)
     own = FollowingOwners(keeping, owners)
     return (*tags.consumers, *locations.consumers, *following.consumers, *own.consumers)

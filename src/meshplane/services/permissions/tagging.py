@@ -6,12 +6,12 @@ assigned, where a column is to count as something else than its asset.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from meshplane.boundary.actor import Actor
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
-from meshplane.events.permissions import TagAssigned, TagRemoved
+from meshplane.events.permissions import TagAssigned, TagMaskChanged, TagRemoved
 from meshplane.kit.errors import BaseMoved, Conflict, Invalid, MeshplaneError, Missing
 from meshplane.platform.store import ABSENT, Store, UnitOfWork
 from meshplane.platform.tables import Row, SortCondition, StartsWith, Table
@@ -213,6 +213,7 @@ class Tagging:
             _put(call, TAG_MASKS, item, row)
             content = {**_named(mask.key, mask.value, mask.domain_id), "mask": item["mask"]}
             history.note(call, _mask_scope(mask.domain_id), "maskPut", content)
+            _tell_mask(call, (mask.key, mask.value, mask.domain_id), "put")
 
         await self._boundary.write("putLfTagMask", actor, put)
 
@@ -231,6 +232,7 @@ class Tagging:
             call.work.delete(TAG_MASKS, scope, place, expected=row.version, otherwise=_moved())
             content = _named(key, value, domain_id)
             history.note(call, _mask_scope(domain_id), "maskDeleted", content)
+            _tell_mask(call, (key, value, domain_id), "deleted")
 
         await self._boundary.write("deleteLfTagMask", actor, delete)
 
@@ -240,6 +242,22 @@ class Tagging:
             TAG_MASKS, ALL, index="all", limit=limit, cursor=cursor
         )
         return TagMaskPage(tuple(tag_mask(row.item) for row in page.rows), page.cursor)
+
+
+def _tell_mask(
+    call: Call, mask: tuple[str, str, str | None], change: Literal["put", "deleted"]
+) -> None:
+    key, value, domain_id = mask
+    call.work.emit(
+        TagMaskChanged(
+            key=key,
+            value=value,
+            domain_id=domain_id,
+            change=change,
+            by=history.person(call),
+            at=call.now,
+        ).event()
+    )
 
 
 async def demand_values(

@@ -23,7 +23,7 @@ def build(ground: Ground, needs: Needs) -> Built[TablesApi]:
     tables = Tables(needs["projects"], needs["permissions"], files, lake)
     keeper = TablesKeeper(tables, files, ground.boundary, ground.store)
     cleaning = Cleaning(tables, needs["projects"], files, ground.store)
-    return Built(routes(tables, cleaning, ground.boundary), keeper, consumers)
+    return Built(routes(tables, cleaning, ground.boundary), keeper, aside=consumers)
 
 
 def _lake(ground: Ground) -> tuple[TableFiles, str, Sequence[Consumer]]:
