@@ -30,7 +30,7 @@ def sandbox_in(folder: Path | None = None, **options: Any) -> Iterator[AwsSandbo
     """
     with AwsSandbox(folder, **options) as sandbox:
         yield sandbox
-        assert sandbox.defects == []
+        assert sandbox.defects == [], sandbox.defects
 
 
 def place_of(sandbox: AwsSandbox, account: str | None = None, **more: Any) -> AwsPlace:

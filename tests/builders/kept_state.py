@@ -11,8 +11,10 @@ from meshplane.events.rules import RESERVED_QUEUES
 
 _LONGEST_WAIT_SECONDS, _PAUSE_SECONDS = 30.0, 0.03
 # The audit trail holds a record of each failure, and so does the history of who sent a query; the
-# relay notes how far it came, by itself.
-_ALWAYS_MOVING = frozenset({"AuditTrail", "QueryHistory", "ConsumerCursors", "ParkedEvents"})
+# relay notes how far it came, and the scheduler when a rule fires next, by themselves.
+_ALWAYS_MOVING = frozenset(
+    {"AuditTrail", "QueryHistory", "ConsumerCursors", "ParkedEvents", "ScheduleTimes"}
+)
 # Other queues are worked off by people, who may leave messages where they are.
 _MESH_QUEUES = ", ".join(f"'{queue}'" for queue in sorted(RESERVED_QUEUES))
 # What the mesh does at once: messages that are due, failed deliveries, steps that are ready,

@@ -14,9 +14,9 @@ from meshplane.services.query.sandbox import (
     Mask,
     Relation,
     Scope,
+    encoding,
     filters,
     functions,
-    results,
     views,
 )
 from meshplane.services.query.sandbox.engine import Connection, identifier
@@ -127,7 +127,7 @@ def settings_let_through(patch: pytest.MonkeyPatch) -> None:
 
 def leftovers_sent(patch: pytest.MonkeyPatch) -> None:
     """Arrow carries along what lay in memory under each NULL."""
-    patch.setattr(results, "cleared", lambda batch: batch)
+    patch.setattr(encoding, "cleared", lambda batch: batch)
 
 
 def hidden_columns_named(patch: pytest.MonkeyPatch) -> None:

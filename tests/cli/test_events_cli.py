@@ -1,6 +1,8 @@
 """The commands of events against a real server, and those that ask none."""
 
 import json
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -249,17 +251,15 @@ def test_tail__of_what_is_to_come__follows_until_it_is_interrupted(server: Serve
     assert tail.stdout is not None
     try:
         # When it has begun to listen, it does not tell; what it is to hear is sent until it hears.
-        sent = 0
-        while tail.poll() is None and sent < 100:
+        for sent in range(300):
             send(server, "house.clock", tick=sent)
-            sent += 1
-            time.sleep(0.1)
-            if sent == 20:
-                tail.send_signal(2)
+            if select.select([tail.stdout], [], [], 0.1)[0]:
                 break
+        tail.send_signal(signal.SIGINT)
         heard = tail.communicate(timeout=20)[0].splitlines()
     finally:
         tail.kill()
+        tail.communicate()
     assert tail.returncode == 0
     assert {json.loads(line)["source"] for line in heard} == {"house.clock"}
 

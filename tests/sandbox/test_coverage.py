@@ -17,8 +17,17 @@ from meshplane.sandbox.sts import StsFake
 
 # Where moto's module is not called as the service.
 MODULES = {"cognito-idp": "cognitoidp", "lambda": "awslambda"}
-# An execution that goes on where it failed is in no emulator.
-NEEDS_AWS = {"stepfunctions RedriveExecution"}
+# What no emulator has: an execution that goes on where it failed; stacks that drift, and those whose
+# update is cancelled or rolled back.
+NEEDS_AWS = {
+    "stepfunctions RedriveExecution",
+    "cloudformation CancelUpdateStack",
+    "cloudformation ContinueUpdateRollback",
+    "cloudformation DescribeStackDriftDetectionStatus",
+    "cloudformation DescribeStackResourceDrifts",
+    "cloudformation DetectStackDrift",
+    "cloudformation RollbackStack",
+}
 # moto finds these by the request's form, not by the operation's name.
 BY_FORM = frozenset({"s3"})
 

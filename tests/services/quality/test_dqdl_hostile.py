@@ -191,7 +191,7 @@ def test_random_tables__are_measured_as_a_plain_count_in_python_would(
     counts = Counter(present)
     single = sum(count == 1 for count in counts.values())
     between = sum(low < row < high for row in present)
-    outside = sum(row is None or row <= low or row >= high for row in rows)
+    outside = sum(row <= low or row >= high for row in present)
     other = sum(row not in (low, high) for row in rows)
     shares = [part / len(rows) if rows else None for part in (between, outside, other)]
     parts = [count / len(present) for count in counts.values()]
