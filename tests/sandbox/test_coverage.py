@@ -17,8 +17,8 @@ from meshplane.sandbox.sts import StsFake
 
 # Where moto's module is not called as the service.
 MODULES = {"cognito-idp": "cognitoidp", "lambda": "awslambda"}
-# What no emulator has: an execution that goes on where it failed; stacks that drift, and those whose
-# update is cancelled or rolled back.
+# What no emulator has: executions that go on where they failed, stacks that drift, updates of
+# stacks that are cancelled or rolled back.
 NEEDS_AWS = {
     "stepfunctions RedriveExecution",
     "cloudformation CancelUpdateStack",
