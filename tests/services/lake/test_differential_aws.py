@@ -173,8 +173,7 @@ async def test_random_policies__show_the_same_here_and_on_aws(lakes: TwinLakes) 
     assert tally.shown > tally.cases / 3
     assert tally.over_http > 20
     assert sum(tally.not_carried.values()) < MOST_NOT_CARRIED * tally.grants
-    # What Lake Formation refuses is closed on both sides, and told; it must stay rare.
-    assert lakes.not_taken.total() * 100 <= tally.grants, lakes.not_taken
+    assert not lakes.not_taken, "what is compiled, Lake Formation takes"
 
 
 @pytest.mark.long

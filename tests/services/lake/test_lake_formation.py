@@ -156,6 +156,18 @@ def test_rows__are_a_filter_and_select_on_it_alone() -> None:
     assert entry.permissions == ("SELECT",)
 
 
+@pytest.mark.parametrize("passes_on", [False, True])
+def test_table__whose_every_column_is_masked_has_nothing_left(passes_on: bool) -> None:
+    names = [column.name for column in PLACE.columns]
+    made = compiled(
+        Target("table", asset_id="asset-1"),
+        masks=dict.fromkeys(names, MaskRule("null")),
+        grantable=frozenset({"SELECT"}) if passes_on else frozenset(),
+    )
+    assert made.entries == ()
+    assert "none would be left" in made.problems[0]
+
+
 def test_rows__whose_every_column_is_masked_have_nothing_left() -> None:
     made = compiled(
         Target("rows", asset_id="asset-1"), columns=(GrantedColumn("tail", MaskRule("null")),)

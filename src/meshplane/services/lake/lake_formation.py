@@ -47,7 +47,9 @@ MOST_FILTER_GRANTS = 100
 DOMAIN_TAG = "meshplane_domain"
 """The tag by which grants on the tags of one domain stay in it; each database carries it."""
 
-_NOTHING_LEFT = "Every column of the grant is masked, and none would be left. Choose a view."
+_NOTHING_LEFT = (
+    "Every column of the grant is masked or left out, and none would be left. Choose a view."
+)
 _CAPITAL = re.compile(r"[A-Z]")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
@@ -202,8 +204,9 @@ def _tabular(grant: Grant, place: Place) -> Compiled:
     if "SELECT" in grant.permissions:
         if masks and grant.on_aws == "view":
             return _view(grant, place, None, _shown(grant, place), masks)
-        if target.included is not None and masks.keys() >= set(target.included):
-            return Compiled((), (_left_out(masks),), (_NOTHING_LEFT,))
+        if _nothing_left(place, target.included, (*(target.excluded or ()), *masks)):
+            notes = [_left_out(masks)] if masks else []
+            return Compiled((), tuple(notes), (_NOTHING_LEFT,))
         entries.append(_on_columns(grant, place, masks, notes))
     if target.kind == "table":
         entries += _beside_select(grant, place)
@@ -220,6 +223,12 @@ def _beside_select(grant: Grant, place: Place) -> list[LakeEntry]:
     table = {"Table": {"DatabaseName": place.database, "Name": place.table}}
     passed_on = grant.grantable & others
     return [entry(grant.principal, table, others, passed_on, made_by=MESH)]
+
+
+def _nothing_left(place: Place, included: Iterable[str] | None, left_out: Iterable[str]) -> bool:
+    """Whether no column is left; where the columns are not known, some may be."""
+    names = set(included) if included is not None else {one.name for one in place.columns}
+    return (included is not None or bool(names)) and names <= set(left_out)
 
 
 def _on_columns(
