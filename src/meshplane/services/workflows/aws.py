@@ -1,4 +1,4 @@
-"""The port `TaskAnswers` on Step Functions, and the starts that rules ask for.
+"""The port `TaskAnswers` on Step Functions.
 
 A decision writes down its answer in its own commit: the token's row, and a message. The message's
 handler answers Step Functions afterwards, until it takes the answer, or says that nobody waits for
@@ -12,16 +12,13 @@ approval shows his decision, and the execution its timeout.
 from typing import Any
 
 from meshplane.events.queues import GiveUp, Message, QueueHandler, send
-from meshplane.events.rules import WORKFLOW_STARTS
 from meshplane.kit.clock import Clock
-from meshplane.kit.errors import BaseMoved, Conflict, Invalid, Missing, TooLarge
+from meshplane.kit.errors import BaseMoved, Conflict, Missing
 from meshplane.platform.store import UnitOfWork
 from meshplane.platform.tables import Row
-from meshplane.workflows.aws_commands import ExecutionCommands
 from meshplane.workflows.aws_inbox import ANSWERED, GONE, OPEN
 from meshplane.workflows.aws_tables import AWS_TASK_TOKENS
 from meshplane.workflows.aws_worker import TaskTokens
-from meshplane.workflows.run_as import RunAs
 
 ANSWERS = "task-answers"
 """The embedded queue of answers to tokens; the mesh alone sends to it."""
@@ -104,41 +101,6 @@ class StepFunctionsAnswers:
             message_id=token,
             now=self._clock.now(),
         )
-
-
-class StepFunctionsStarts:
-    """Starts what rules ask for, on Step Functions; see `starts.Starts`.
-
-    Args:
-        commands: starts it.
-    """
-
-    def __init__(self, commands: ExecutionCommands) -> None:
-        self._commands = commands
-
-    @property
-    def queues(self) -> tuple[QueueHandler, ...]:
-        """The queue that it serves."""
-        return (QueueHandler(WORKFLOW_STARTS, self.handle),)
-
-    async def handle(self, work: UnitOfWork, message: Message) -> None:
-        """Starts the execution that a message asks for.
-
-        Raises:
-            GiveUp: it can never be started.
-        """
-        body, origin = message.body, message.origin or {}
-        try:
-            await self._commands.start(
-                work,
-                body["stateMachine"],
-                body["input"],
-                run_as=RunAs.from_json(origin["runAs"]),
-                name=body["name"],
-                hops=message.hops,
-            )
-        except (Missing, Conflict, Invalid, TooLarge) as error:
-            raise GiveUp(error.code, error.message) from error
 
 
 def _refuse_closed(row: Row) -> None:

@@ -13,8 +13,9 @@ from meshplane.events.queues import QueueHandler
 from meshplane.kit.clock import Clock
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.store import Store
-from meshplane.services.workflows.aws import StepFunctionsAnswers, StepFunctionsStarts
+from meshplane.services.workflows.aws import StepFunctionsAnswers
 from meshplane.services.workflows.aws_executions import StepFunctionsExecutionCases
+from meshplane.services.workflows.starts import Starts
 from meshplane.workflows.aws import StepFunctionsMachines
 from meshplane.workflows.aws_commands import ExecutionCommands
 from meshplane.workflows.aws_definitions import WorkflowPlaces
@@ -130,7 +131,7 @@ class StepFunctionsParts:
     @property
     def queues(self) -> tuple[QueueHandler, ...]:
         """The embedded queues that it works off: starts, commands, and answers to tokens."""
-        starts = StepFunctionsStarts(self.commands)
+        starts = Starts(self.commands)
         return (*starts.queues, *self.commands.queues, *self.answers.queues)
 
     async def start(self) -> dict[str, str]:

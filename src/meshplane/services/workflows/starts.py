@@ -3,23 +3,42 @@
 The start and the end of the message are one commit, so a rule's match starts one execution.
 """
 
+from typing import Any, Protocol
+
 from meshplane.events.queues import GiveUp, Message, QueueHandler
 from meshplane.events.rules import WORKFLOW_STARTS
 from meshplane.kit.errors import Conflict, Invalid, Missing, TooLarge
 from meshplane.platform.store import UnitOfWork
-from meshplane.workflows.engine import Workflows
 from meshplane.workflows.run_as import RunAs
+
+
+class Starter(Protocol):
+    """Starts executions, here or on Step Functions."""
+
+    async def start(
+        self,
+        work: UnitOfWork,
+        machine: str,
+        given: Any,
+        /,
+        *,
+        run_as: RunAs,
+        name: str,
+        hops: int = 0,
+    ) -> object:
+        """Starts one as a part of a unit of work; done again under its name, it changes nothing."""
+        ...
 
 
 class Starts:
     """Starts what rules ask for.
 
     Args:
-        engine: runs it.
+        starter: has it run.
     """
 
-    def __init__(self, engine: Workflows) -> None:
-        self._engine = engine
+    def __init__(self, starter: Starter) -> None:
+        self._starter = starter
 
     @property
     def queues(self) -> tuple[QueueHandler, ...]:
@@ -35,7 +54,7 @@ class Starts:
         """
         body, origin = message.body, message.origin or {}
         try:
-            await self._engine.start(
+            await self._starter.start(
                 work,
                 body["stateMachine"],
                 body["input"],
