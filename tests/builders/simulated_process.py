@@ -23,8 +23,8 @@ from meshplane.events.rule_relay import RuleRelay
 from meshplane.events.rules import EVENT_RULES, RULE_GENERATIONS
 from meshplane.events.scheduler import SCHEDULE_TIMES, Scheduler
 from meshplane.kit.ids import id_maker
+from meshplane.platform.gathering import Batch
 from meshplane.platform.local.sqlite import SqliteStore
-from meshplane.platform.local.sqlite_write import Batch
 from meshplane.platform.tables import KeyValue, Table
 from meshplane.workflows.asl import Machine
 from meshplane.workflows.engine import Workflows

@@ -12,8 +12,8 @@ from meshplane.events import rule_relay as relays
 from meshplane.events.lane import CursorMoved
 from meshplane.events.queues import MESSAGES
 from meshplane.events.rules import EVENT_RULES, Target, built_in_state_item
+from meshplane.platform.gathering import Batch
 from meshplane.platform.local.sqlite import SqliteStore
-from meshplane.platform.local.sqlite_write import Batch
 from meshplane.platform.tables import Row
 from tests.builders import seeds
 from tests.builders.bus import Process, place_in, rule

@@ -18,14 +18,15 @@ from meshplane.platform.aws.dynamodb_calls import Reading
 from meshplane.platform.aws.dynamodb_commit import GroupCommit
 from meshplane.platform.aws.dynamodb_items import Image, Shape
 from meshplane.platform.aws.dynamodb_logs import Logs
-from meshplane.platform.aws.dynamodb_plan import Batch, Write
+from meshplane.platform.aws.dynamodb_plan import Batch
 from meshplane.platform.aws.dynamodb_search import TextIndex
 from meshplane.platform.aws.dynamodb_spill import Spill
 from meshplane.platform.aws.dynamodb_sweep import Sweep
 from meshplane.platform.aws.dynamodb_tail import Tail
 from meshplane.platform.aws.dynamodb_unit import DynamoUnitOfWork
 from meshplane.platform.events import StoredEvent
-from meshplane.platform.tables import KeyValue, Row, Table, by_name
+from meshplane.platform.gathering import PutListeners, Write
+from meshplane.platform.tables import Item, KeyValue, Row, Table, by_name
 
 _POLL_SECONDS = 0.5
 
@@ -65,7 +66,7 @@ class DynamoStore:
         self._logs = Logs(self.reading, self.writer.settled_head, poll_seconds)
         self._text = TextIndex(self.reading, self.tail, declared.values())
         self._sweep = Sweep(self.reading, self.spill, self.writer.commit)
-        self._put_listeners: dict[str, list[Callable[[Set[KeyValue]], None]]] = {}
+        self._put_listeners = PutListeners()
 
     async def prepare(self, *, recovery: bool = True) -> None:
         """Makes the tables that are not there yet, as often as one likes; see `dynamodb_layout`."""
@@ -83,12 +84,13 @@ class DynamoStore:
 
     def on_puts(self, table: Table, call: Callable[[Set[KeyValue]], None]) -> None:
         """See `Store.on_puts`."""
-        self._put_listeners.setdefault(table.name, []).append(call)
+        self._put_listeners.add(table, call)
 
     async def commit(self, batch: Batch) -> None:
         """Makes one batch durable, together with those that arrive at the same time."""
-        for write in batch.writes:
-            await self._make_ready(write)
+        for place, write in enumerate(batch.writes):
+            if write.item is not None:
+                batch.images[place] = await self._made_ready(write, write.item)
         batch.events = [
             event if event.event_id else replace(event, event_id=self._new_id("evt"))
             for event in batch.events
@@ -154,24 +156,14 @@ class DynamoStore:
         await self._logs.close()
         self._text.close()
 
-    async def _make_ready(self, write: Write) -> None:
-        """Gives a put its image."""
-        if write.item is None:
-            return
+    async def _made_ready(self, write: Write, item: Item) -> Image:
+        """The image of what is put."""
         shape = self.shapes[write.table.name]
-        image = Image(shape.checked(write.item), 0, 0, shape.end_of(write.item))
-        write.image = await self.spill.fitted(shape, write.key, image)
+        image = Image(shape.checked(item), 0, 0, shape.end_of(item))
+        return await self.spill.fitted(shape, write.key, image)
 
     def _committed(self, batches: Sequence[Batch]) -> None:
         """Wakes those who wait for what was committed."""
         types = frozenset(event.type for batch in batches for event in batch.events)
         self._logs.committed(types, self.writer.known_events)
-        for name, calls in self._put_listeners.items():
-            put = {
-                write.partition
-                for batch in batches
-                for write in batch.writes
-                if write.table.name == name and write.item is not None
-            }
-            for call in calls if put else ():
-                call(put)
+        self._put_listeners.tell(batches)

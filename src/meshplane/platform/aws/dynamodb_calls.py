@@ -8,7 +8,7 @@ from typing import Any
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.dynamodb_head import HEAD_KEY, Head, head_of
-from meshplane.platform.aws.dynamodb_items import Image, Key, Shape, Stored
+from meshplane.platform.aws.dynamodb_items import Image, Shape, Stored
 from meshplane.platform.aws.dynamodb_records import (
     PARTS_OF_A_COMMIT,
     Record,
@@ -16,6 +16,7 @@ from meshplane.platform.aws.dynamodb_records import (
     partition_of,
     record_of,
 )
+from meshplane.platform.gathering import Key
 
 MOST_KEYS = 100
 _MOST_ROUNDS = 12

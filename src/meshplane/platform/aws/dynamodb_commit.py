@@ -16,7 +16,7 @@ from meshplane.kit.errors import Invalid, MeshplaneError, TooLarge, Unavailable
 from meshplane.kit.ids import random_hex
 from meshplane.platform.aws.dynamodb_calls import Reading, pause_seconds
 from meshplane.platform.aws.dynamodb_head import Head, head_of
-from meshplane.platform.aws.dynamodb_items import Image, Key, item_bytes, json_of
+from meshplane.platform.aws.dynamodb_items import Image, item_bytes, json_of
 from meshplane.platform.aws.dynamodb_large import (
     MOST_IN_A_TRANSACTION,
     MOST_TRANSACTION_BYTES,
@@ -26,6 +26,7 @@ from meshplane.platform.aws.dynamodb_plan import Batch, Belief, Plan, condition,
 from meshplane.platform.aws.dynamodb_records import Change, Record, chunked, record_items
 from meshplane.platform.aws.dynamodb_tail import Tail
 from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
+from meshplane.platform.gathering import Key
 
 _MOST_IN_A_GROUP = 64
 _MOST_WRITES_OF_A_GROUP = 88

@@ -22,6 +22,7 @@ from meshplane.platform.aws.dynamodb_values import (
     size_of,
     to_attribute,
 )
+from meshplane.platform.gathering import Key
 from meshplane.platform.tables import Item, KeyValue, Table
 
 VERSION, COMMIT = "mesh:version", "mesh:commit"
@@ -37,8 +38,6 @@ _LEAST_SPILLED_BYTES = 1024
 _SURELY_SMALL_BYTES = 60_000
 
 Stored = dict[str, AttributeValue]
-Key = tuple[str, KeyValue, KeyValue]
-"""A row's table, partition and sort key."""
 
 
 @dataclass(frozen=True, slots=True)

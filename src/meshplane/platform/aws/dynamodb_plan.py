@@ -10,42 +10,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from meshplane.kit.errors import MeshplaneError, Stale
-from meshplane.platform.aws.dynamodb_items import COMMIT, Image, Key, Shape
+from meshplane.platform import gathering
+from meshplane.platform.aws.dynamodb_items import COMMIT, Image, Shape
 from meshplane.platform.aws.dynamodb_records import Change
-from meshplane.platform.events import NewEvent
+from meshplane.platform.gathering import Key, Write
 from meshplane.platform.store import ABSENT
-from meshplane.platform.tables import Item, KeyValue, Table
 
 
 @dataclass(slots=True)
-class Write:
-    """A put (`item` is set) or a delete, with its condition; `image` is its item made ready."""
+class Batch(gathering.Batch):
+    """All that one unit of work will write.
 
-    table: Table
-    partition: KeyValue
-    sort: KeyValue
-    item: Item | None
-    expected: int | None
-    otherwise: MeshplaneError | None
-    image: Image | None = None
+    Args:
+        images: by place among the writes, the item of a put made ready.
+        read: the images of rows that it has read.
+    """
 
-    @property
-    def key(self) -> Key:
-        """Which row it is about."""
-        return self.table.name, self.partition, self.sort
-
-
-@dataclass(slots=True)
-class Batch:
-    """All that one unit of work will write, and the images of rows that it has read."""
-
-    writes: list[Write] = field(default_factory=list)
-    events: list[NewEvent] = field(default_factory=list)
-    records: list[dict[str, Any]] = field(default_factory=list)
+    images: dict[int, Image] = field(default_factory=dict)
     read: dict[Key, Image] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.writes or self.events or self.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +87,7 @@ def plan(batches: Sequence[Batch], beliefs: Mapping[Key, Belief], commit: int, n
     found = Plan([], [], [], {}, set())
     for number, batch in enumerate(batches):
         own: dict[Key, Image | None] = {}
-        for write in batch.writes:
+        for place, write in enumerate(batch.writes):
             believed = beliefs.get(write.key, _ABSENT)
             current = own.get(write.key, state.get(write.key, believed.image))
             if not _holds(write, current, now):
@@ -114,7 +96,7 @@ def plan(batches: Sequence[Batch], beliefs: Mapping[Key, Belief], commit: int, n
                 )
                 found.unread |= {w.key for w in batch.writes if _unsure(beliefs, w.key)}
                 break
-            own[write.key] = _after(write, current, commit, now)
+            own[write.key] = _after(batch.images.get(place), current, commit, now)
         else:
             state |= own
             conditional |= {w.key for w in batch.writes if w.expected is not None}
@@ -169,10 +151,9 @@ def _holds(write: Write, current: Image | None, now: int) -> bool:
     return write.expected == (current.version if current else ABSENT)
 
 
-def _after(write: Write, current: Image | None, commit: int, now: int) -> Image | None:
-    if write.image is None:
+def _after(made: Image | None, current: Image | None, commit: int, now: int) -> Image | None:
+    if made is None:
         return None
     there = current is not None and not current.ended(now)
     version = current.version + 1 if current is not None and there else 1
-    made = write.image
     return Image(made.body, version, commit, made.expires, made.spilled)

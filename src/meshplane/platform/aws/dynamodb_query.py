@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 
 from meshplane.kit.errors import Invalid
-from meshplane.platform.aws.dynamodb_items import COMMIT, Key, Shape, Stored
+from meshplane.platform.aws.dynamodb_items import COMMIT, Shape, Stored
 from meshplane.platform.aws.dynamodb_values import key_text
+from meshplane.platform.gathering import Key
 from meshplane.platform.tables import Between, KeyValue, SortCondition, StartsWith
 
 Position = tuple[KeyValue, ...]

@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from meshplane.platform.aws.dynamodb_items import Image, Key, Stored
+from meshplane.platform.aws.dynamodb_items import Image, Stored
+from meshplane.platform.gathering import Key
 
 PLACES_OF_A_PARTITION = 1000
 PARTS_OF_A_COMMIT = 1000

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Mapping
 
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.aws.dynamodb_calls import Reading
-from meshplane.platform.aws.dynamodb_items import SHARD, SHARDS, TEXT_INDEX, Image, Key, Stored
+from meshplane.platform.aws.dynamodb_items import SHARD, SHARDS, TEXT_INDEX, Image, Stored
 from meshplane.platform.aws.dynamodb_tail import Tail
+from meshplane.platform.gathering import Batch, Key, Write
 from meshplane.platform.local import sqlite_read
 from meshplane.platform.local.sqlite_schema import connect, create
 from meshplane.platform.local.sqlite_write import Applier
-from meshplane.platform.local.sqlite_write import Batch as LocalBatch
-from meshplane.platform.local.sqlite_write import Write as LocalWrite
 from meshplane.platform.tables import Table
 
 _MOST_FOLLOWED = 5000
@@ -119,15 +118,15 @@ class TextIndex:
         if not keys:
             return
         images = await self._reading.images(keys)
-        batch = LocalBatch([self._write(key, images) for key in keys])
+        batch = Batch([self._write(key, images) for key in keys])
         self._applier.write_rows(batch, 0)
 
-    def _write(self, key: Key, images: Mapping[Key, Image]) -> LocalWrite:
+    def _write(self, key: Key, images: Mapping[Key, Image]) -> Write:
         name, partition, sort = key
         table = self._tables[name]
         image = images.get(key)
         if image is None:
-            return LocalWrite(table, partition, sort, None, None, None)
+            return Write(table, partition, sort, None, None, None)
         kept = {table.partition, table.sort, table.expires, *table.search}
         item = {name: value for name, value in image.item().items() if name in kept}
-        return LocalWrite(table, partition, sort, item, None, None)
+        return Write(table, partition, sort, item, None, None)

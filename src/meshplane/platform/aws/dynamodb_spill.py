@@ -13,7 +13,8 @@ import orjson
 from meshplane.kit.errors import TooLarge
 from meshplane.kit.ids import random_hex
 from meshplane.platform.aws.dynamodb_calls import Reading
-from meshplane.platform.aws.dynamodb_items import Image, Key, Shape
+from meshplane.platform.aws.dynamodb_items import Image, Shape
+from meshplane.platform.gathering import Key
 from meshplane.platform.tables import Item
 
 _KEPT_SECONDS = 86_400

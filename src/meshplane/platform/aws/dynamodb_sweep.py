@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable
 
 from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.aws.dynamodb_calls import Reading
-from meshplane.platform.aws.dynamodb_items import Image, Key, Shape, Stored
-from meshplane.platform.aws.dynamodb_plan import Batch, Write
+from meshplane.platform.aws.dynamodb_items import Image, Shape, Stored
+from meshplane.platform.aws.dynamodb_plan import Batch
 from meshplane.platform.aws.dynamodb_spill import Spill
+from meshplane.platform.gathering import Key, Write
 
 _OWN_LOG = "CommitLog"
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.aws.dynamodb_calls import Reading
-from meshplane.platform.aws.dynamodb_items import Image, Key
+from meshplane.platform.aws.dynamodb_items import Image
 from meshplane.platform.aws.dynamodb_records import Change, Record
+from meshplane.platform.gathering import Key
 
 # An index is mostly right within a second. "needs AWS": no emulator shows the lag.
 INDEX_LAG_SECONDS = 10.0

@@ -2,14 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Protocol
 
-from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.aws.dynamodb_calls import Reading
 from meshplane.platform.aws.dynamodb_commit import GroupCommit
-from meshplane.platform.aws.dynamodb_items import Image, Key, Shape, Stored
-from meshplane.platform.aws.dynamodb_plan import Batch, Write
+from meshplane.platform.aws.dynamodb_items import Image, Shape, Stored
+from meshplane.platform.aws.dynamodb_plan import Batch
 from meshplane.platform.aws.dynamodb_query import (
     Position,
     Question,
@@ -19,8 +17,8 @@ from meshplane.platform.aws.dynamodb_query import (
 )
 from meshplane.platform.aws.dynamodb_tail import Tail
 from meshplane.platform.aws.errors import AwsRejected
-from meshplane.platform.events import NewEvent
-from meshplane.platform.tables import Item, KeyValue, Row, RowPage, SortCondition, Table
+from meshplane.platform.gathering import Gathering, Key
+from meshplane.platform.tables import KeyValue, Row, RowPage, SortCondition, Table
 
 
 class StoreParts(Protocol):
@@ -55,14 +53,12 @@ class StoreParts(Protocol):
         ...
 
 
-class DynamoUnitOfWork:
+class DynamoUnitOfWork(Gathering[Batch]):
     """A unit of work on DynamoDB; see `UnitOfWork`."""
 
     def __init__(self, store: StoreParts, hops: int = 0) -> None:
+        super().__init__(Batch, hops)
         self._store = store
-        self._hops = hops
-        self._batch = Batch()
-        self._own: dict[Key, Item | None] = {}
         self._together = False
         self._instant: int | None = None
 
@@ -140,46 +136,9 @@ class DynamoUnitOfWork:
         """See `UnitOfWork.search`."""
         return await self._store.find(table, words, limit)
 
-    def put(
-        self,
-        table: Table,
-        item: dict[str, Any],
-        *,
-        expected: int | None = None,
-        otherwise: MeshplaneError | None = None,
-    ) -> None:
-        """See `UnitOfWork.put`."""
-        partition, sort = table.key_of(item)
-        self._own[(table.name, partition, sort)] = item
-        self._batch.writes.append(Write(table, partition, sort, item, expected, otherwise))
-
-    def delete(
-        self,
-        table: Table,
-        partition: KeyValue,
-        sort: KeyValue = "",
-        *,
-        expected: int | None = None,
-        otherwise: MeshplaneError | None = None,
-    ) -> None:
-        """See `UnitOfWork.delete`."""
-        self._own[(table.name, partition, sort)] = None
-        self._batch.writes.append(Write(table, partition, sort, None, expected, otherwise))
-
-    def emit(self, event: NewEvent) -> None:
-        """See `UnitOfWork.emit`."""
-        if event.hops < self._hops:
-            event = replace(event, hops=self._hops)
-        self._batch.events.append(event)
-
-    def record(self, record: dict[str, Any]) -> None:
-        """See `UnitOfWork.record`."""
-        self._batch.records.append(record)
-
     async def commit(self) -> None:
         """See `UnitOfWork.commit`."""
-        batch, self._batch, self._own = self._batch, Batch(), {}
-        if batch:
+        if batch := self._taken():
             await self._store.commit(batch)
 
     async def _images(self, keys: Sequence[Key]) -> dict[Key, Image]:

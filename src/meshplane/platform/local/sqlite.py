@@ -9,9 +9,8 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 
@@ -19,12 +18,13 @@ from meshplane.kit.clock import Clock, to_text
 from meshplane.kit.errors import MeshplaneError
 from meshplane.kit.hash_chain import GENESIS
 from meshplane.kit.ids import IdMaker
-from meshplane.platform.events import NewEvent, StoredEvent
+from meshplane.platform.events import StoredEvent
+from meshplane.platform.gathering import Batch, Gathering, PutListeners, Write
 from meshplane.platform.local import sqlite_read
 from meshplane.platform.local.sqlite_commit import GroupCommit
 from meshplane.platform.local.sqlite_schema import connect, create
-from meshplane.platform.local.sqlite_write import Applier, Batch, Write
-from meshplane.platform.tables import Item, KeyValue, Row, RowPage, SortCondition, Table, by_name
+from meshplane.platform.local.sqlite_write import Applier
+from meshplane.platform.tables import KeyValue, Row, RowPage, SortCondition, Table, by_name
 
 _AUDIT_PAGE = 1000
 _MOST_KEYS = 200
@@ -33,14 +33,12 @@ _EVENTS = "SELECT sequence, event_id, type, source, entity, time, detail, hops F
 T = TypeVar("T")
 
 
-class SqliteUnitOfWork:
+class SqliteUnitOfWork(Gathering[Batch]):
     """A unit of work on SQLite; see `UnitOfWork`."""
 
     def __init__(self, store: "SqliteStore", hops: int = 0) -> None:
+        super().__init__(Batch, hops)
         self._store = store
-        self._hops = hops
-        self._batch = Batch()
-        self._own: dict[tuple[str, KeyValue, KeyValue], Item | None] = {}
 
     async def get(self, table: Table, partition: KeyValue, sort: KeyValue = "") -> Row | None:
         """See `UnitOfWork.get`."""
@@ -104,46 +102,9 @@ class SqliteUnitOfWork:
             lambda reader: sqlite_read.search(reader, table, words, limit, self._store.now())
         )
 
-    def put(
-        self,
-        table: Table,
-        item: dict[str, Any],
-        *,
-        expected: int | None = None,
-        otherwise: MeshplaneError | None = None,
-    ) -> None:
-        """See `UnitOfWork.put`."""
-        partition, sort = table.key_of(item)
-        self._own[(table.name, partition, sort)] = item
-        self._batch.writes.append(Write(table, partition, sort, item, expected, otherwise))
-
-    def delete(
-        self,
-        table: Table,
-        partition: KeyValue,
-        sort: KeyValue = "",
-        *,
-        expected: int | None = None,
-        otherwise: MeshplaneError | None = None,
-    ) -> None:
-        """See `UnitOfWork.delete`."""
-        self._own[(table.name, partition, sort)] = None
-        self._batch.writes.append(Write(table, partition, sort, None, expected, otherwise))
-
-    def emit(self, event: NewEvent) -> None:
-        """See `UnitOfWork.emit`."""
-        if event.hops < self._hops:
-            event = replace(event, hops=self._hops)
-        self._batch.events.append(event)
-
-    def record(self, record: dict[str, Any]) -> None:
-        """See `UnitOfWork.record`."""
-        self._batch.records.append(record)
-
     async def commit(self) -> None:
         """See `UnitOfWork.commit`."""
-        batch, self._batch, self._own = self._batch, Batch(), {}
-        if batch:
+        if batch := self._taken():
             await self._store.commit(batch)
 
 
@@ -169,7 +130,7 @@ class SqliteStore:
         applier = Applier(writer, new_id, lambda: to_text(clock.now()))
         self._writer = GroupCommit(writer, applier, self.now, self._committed)
         self._event_waiters: dict[asyncio.Future[None], frozenset[str] | None] = {}
-        self._put_listeners: dict[str, list[Callable[[Set[KeyValue]], None]]] = {}
+        self._put_listeners = PutListeners()
 
     def now(self) -> int:
         """The present in epoch seconds."""
@@ -181,7 +142,7 @@ class SqliteStore:
 
     def on_puts(self, table: Table, call: Callable[[Set[KeyValue]], None]) -> None:
         """See `Store.on_puts`."""
-        self._put_listeners.setdefault(table.name, []).append(call)
+        self._put_listeners.add(table, call)
 
     async def commit(self, batch: Batch) -> None:
         """Makes one batch durable, together with those that arrive at the same time."""
@@ -251,15 +212,7 @@ class SqliteStore:
             for waiter, wanted in self._event_waiters.items():
                 if not waiter.done() and (wanted is None or not wanted.isdisjoint(types)):
                     waiter.set_result(None)
-        for name, calls in self._put_listeners.items():
-            put = {
-                write.partition
-                for batch in batches
-                for write in batch.writes
-                if write.table.name == name and write.item is not None
-            }
-            for call in calls if put else ():
-                call(put)
+        self._put_listeners.tell(batches)
 
     async def audit_after(self, sequence: int, limit: int) -> Sequence[tuple[int, bytes, str]]:
         """See `Store.audit_after`."""

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from logging import ERROR
 
 from meshplane.kit.errors import Unavailable
-from meshplane.platform.local.sqlite_write import Applier, Batch
+from meshplane.platform.gathering import Batch
+from meshplane.platform.local.sqlite_write import Applier
 from meshplane.platform.telemetry import log
 
 LOCK_WAIT_SECONDS = 5.0

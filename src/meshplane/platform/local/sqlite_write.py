@@ -2,42 +2,17 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import orjson
 
 from meshplane.kit import hash_chain
-from meshplane.kit.errors import Invalid, MeshplaneError, Stale
-from meshplane.platform.events import NewEvent
+from meshplane.kit.errors import Invalid, Stale
+from meshplane.platform.gathering import Batch, Write
 from meshplane.platform.local.sqlite_schema import columns_of
 from meshplane.platform.store import ABSENT
-from meshplane.platform.tables import Item, KeyValue, Table
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """A put (`item` is set) or a delete, with its condition."""
-
-    table: Table
-    partition: KeyValue
-    sort: KeyValue
-    item: Item | None
-    expected: int | None
-    otherwise: MeshplaneError | None
-
-
-@dataclass(slots=True)
-class Batch:
-    """All that one unit of work will write."""
-
-    writes: list[Write] = field(default_factory=list)
-    events: list[NewEvent] = field(default_factory=list)
-    records: list[dict[str, Any]] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.writes or self.events or self.records)
+from meshplane.platform.tables import Item, Table
 
 
 class Applier:
