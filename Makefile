@@ -16,10 +16,10 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup setup-dev run demo-aws test test-long lint format bench reference lock clean moved
+.PHONY: help setup setup-dev run demo-aws test test-long test-aws-live test-aws-live-clean lint format bench reference lock clean moved
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.package $(VENV)/.sample ## prepare everything that a run needs
 	@echo 'Ready. Start it with: make run'
@@ -37,6 +37,12 @@ test: setup-dev ## run the tests; ARGS="-k word" picks some
 
 test-long: setup-dev ## run the tests that take too long for every change
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -m long $(ARGS)
+
+test-aws-live: setup-dev ## play the journey in your account of AWS, and clean up; it costs
+	@$(BIN)/python -m pytest -q -m live tests/live $(ARGS)
+
+test-aws-live-clean: setup-dev ## remove what a killed test-aws-live left; ARGS=--plan tells
+	@$(BIN)/meshplane aws remove $(ARGS)
 
 lint: setup-dev ## check style, types and who imports whom
 	@status=0; \

@@ -60,6 +60,9 @@ class Domains:
     async def named(self, actor: Actor, name: str) -> DomainSummary:
         return DOMAIN
 
+    async def of_bucket(self, actor: Actor, bucket: str) -> DomainSummary:
+        return DOMAIN
+
 
 class Assets:
     async def find(self, actor: Actor, asset_id: str) -> AssetSummary:

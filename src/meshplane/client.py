@@ -145,9 +145,12 @@ class Api:
         """Posts an Arrow IPC stream. Raises as `post` does."""
         return _answer(self._send("POST", path, content=stream, key=key))
 
-    def put(self, path: str, body: Any, *, key: str | None = None) -> Any:
-        """Puts a JSON document. Raises as `post` does."""
-        return _answer(self._send("PUT", path, json=body, key=key))
+    def put(
+        self, path: str, body: Any, *, version: int | None = None, key: str | None = None
+    ) -> Any:
+        """Puts a JSON document, in place of that version if one is given. Raises as `post` does."""
+        tag = None if version is None else f'"{version}"'
+        return _answer(self._send("PUT", path, json=body, key=key, if_match=tag))
 
     def patch(self, path: str, body: Any, *, version: int, key: str | None = None) -> Any:
         """Changes what is at `path` if it is still of that version. Raises as `post` does."""

@@ -21,7 +21,8 @@ _MESH_QUEUES = ", ".join(f"'{queue}'" for queue in sorted(RESERVED_QUEUES))
 # grants on their way into the lake.
 # SQLite takes a BLOB for its own binary JSON, hence the casts.
 _UNDER_WAY = (
-    f"""SELECT count(*) FROM "Messages" WHERE byDue_sk <= :soon AND pk IN ({_MESH_QUEUES})""",
+    f"""SELECT count(*) FROM "Messages" WHERE pk IN ({_MESH_QUEUES}) AND (byDue_sk <= :soon
+       OR (byDue_sk <= :taken AND json_extract(CAST(body AS TEXT), '$.attempts') > 0))""",
     """SELECT count(*) FROM "ParkedEvents" """,
     """SELECT count(*) FROM "Executions" WHERE byWake_sk IS NOT NULL AND (byWake_sk <= :soon
        OR json_extract(CAST(body AS TEXT), '$.owner') IS NOT NULL)""",
@@ -33,6 +34,8 @@ _UNDER_WAY = (
        WHERE json_extract(CAST(body AS TEXT), '$.lakeState') = 'pending'""",
 )
 _SOON_SECONDS = 2.0
+# A message that somebody works on is hidden for ten seconds, again and again.
+_TAKEN_SECONDS = 11.0
 
 
 def kept_state(home: Path) -> dict[str, str]:
@@ -77,7 +80,11 @@ def audit_records(home: Path) -> int:
 
 def _movement(home: Path) -> list[int]:
     """How much happened so far, twice, and how much of each kind is under way."""
-    soon = {"soon": int((time.time() + _SOON_SECONDS) * 1000)}
+    now = time.time()
+    soon = {
+        "soon": int((now + _SOON_SECONDS) * 1000),
+        "taken": int((now + _TAKEN_SECONDS) * 1000),
+    }
     with _opened(home) as database:
         counts = [
             database.execute(f"SELECT coalesce(max(sequence), 0) FROM {table}").fetchone()[0]

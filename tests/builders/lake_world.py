@@ -76,6 +76,9 @@ class _Domains:
     async def named(self, actor: Actor, name: str) -> DomainSummary | None:
         return await self.find(actor, DOMAIN if name == "aviation" else "")
 
+    async def of_bucket(self, actor: Actor, bucket: str) -> DomainSummary | None:
+        return await self.find(actor, DOMAIN if bucket == "data-lake-aviation" else "")
+
 
 class _Assets:
     """Any id `asset-…` is an asset of the domain, called `t_…`."""

@@ -15,6 +15,7 @@ import pytest
 
 from meshplane.kit.clock import FixedClock
 from meshplane.platform.aws.calls import Aws
+from meshplane.platform.aws.names import domain_bucket
 from meshplane.services.tables.aws import S3TableFiles
 from meshplane.services.tables.local import LocalTableFiles
 from meshplane.services.tables.ports import (
@@ -118,7 +119,7 @@ def lake_on_disk(tmp_path: Path) -> Lake:
 
 def lake_in_s3(tmp_path: Path, url: str) -> Lake:
     clock, aws = FixedClock(NOON), aws_at(url)
-    bucket = f"data-lake-{uuid.uuid4()}"
+    bucket = domain_bucket(aws.place, f"lake-{uuid.uuid4()}")
     aws.run("s3", "create_bucket", Bucket=bucket, **ELSEWHERE)
     files = S3TableFiles(aws, tmp_path / "scratch", clock, **LIMITS)
     keys = aws.frozen_credentials()

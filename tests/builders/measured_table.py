@@ -21,7 +21,7 @@ from meshplane.services.tables.ports import ColumnSpec, StagedCommit
 from tests.builders.aws_sandbox import aws_of
 from tests.builders.lakes import ELSEWHERE
 
-BUCKET, DOMAIN = "data-lake-air", "air"
+BUCKET, DOMAIN = "data-lake-air-111122223333-eu-central-1", "air"
 ROLE = "arn:aws:iam::111122223333:role/quality"
 
 
@@ -98,8 +98,11 @@ class MeasuredTables:
     async def evaluate(
         self, kind: str, name: str, ruleset: str, run_id: str, **more: Any
     ) -> Evaluated:
-        asked = ToEvaluate(Actor("ana@air"), run_id, name, DOMAIN, name, ruleset, self.clock)
-        return await self.evaluator(kind, **more).evaluate(asked)
+        return await self.evaluator(kind, **more).evaluate(self.asked(name, ruleset, run_id))
+
+    def asked(self, name: str, ruleset: str, run_id: str) -> ToEvaluate:
+        """What an evaluator is asked for."""
+        return ToEvaluate(Actor("ana@air"), run_id, name, DOMAIN, name, ruleset, self.clock)
 
     # What an evaluator asks of the tables service.
 

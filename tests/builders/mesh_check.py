@@ -30,7 +30,11 @@ _NAMES = {
 _BEGINNINGS = {
     "Domains": ("DomainCreated", {"createDomain"}, "Domain"),
     "Projects": ("ProjectCreated", {"createProject"}, "Project"),
-    "Tables": ("TableCreated", {"createTable", "createTableFromQuery"}, "Table"),
+    "Tables": (
+        "TableCreated",
+        {"createTable", "createTableFromQuery", "createExternalTable"},
+        "Table",
+    ),
     "Assets": ("AssetPublished", {"publishAsset"}, "Asset"),
     "Subscriptions": ("SubscriptionRequested", {"requestSubscription"}, "Subscription"),
 }

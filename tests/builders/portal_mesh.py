@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from meshplane.boundary.actor import Actor
+from meshplane.boundary.boundary import Boundary
+from meshplane.boundary.call import Judge
 from meshplane.events.consumer import Consumer
 from meshplane.events.lane import CURSORS, PARKED
 from meshplane.kit.clock import SystemClock
@@ -13,9 +16,14 @@ from meshplane.platform.events import StoredEvent
 from meshplane.platform.local.sqlite import SqliteStore
 from meshplane.platform.store import Store
 from meshplane.platform.tables import Table
+from meshplane.policy.engine import Engine, policy_texts
+from meshplane.policy.model import Membership
 from meshplane.services.assets import store as assets_store
+from meshplane.services.assets.keeping import AssetsKeeper
 from meshplane.services.assets.portal import AssetsInPortal
-from meshplane.services.assets.reader import AssetsReader
+from meshplane.services.catalog import store as catalog_store
+from meshplane.services.catalog.forms_portal import FormsInPortal
+from meshplane.services.catalog.glossary_portal import GlossariesInPortal, TermsInPortal
 from meshplane.services.domains import store as domains_store
 from meshplane.services.domains.portal import DomainsInPortal
 from meshplane.services.domains.service import DomainsReader
@@ -36,6 +44,7 @@ TABLES = (
     *domains_store.TABLES,
     *projects_store.TABLES,
     *assets_store.TABLES,
+    *catalog_store.TABLES,
     *subscriptions_store.TABLES,
     *lineage_store.TABLES,
     *quality_store.TABLES,
@@ -55,6 +64,10 @@ class PortalMesh:
     subscriptions: SubscriptionsInPortal
     lineage: LineageInPortal
     quality: QualityInPortal
+    glossaries: GlossariesInPortal
+    terms: TermsInPortal
+    forms: FormsInPortal
+    api: AssetsKeeper
 
     async def put(self, table: Table, item: Mapping[str, Any]) -> None:
         """Writes a row as a use case would have left it."""
@@ -92,7 +105,10 @@ class PortalMesh:
 
     async def drift(self) -> list[tuple[str, str, str]]:
         """What others have changed, by kind, field, and what stands there."""
-        parts = (self.domains, self.projects, self.assets, self.subscriptions)
+        parts = (
+            *(self.domains, self.projects, self.assets, self.subscriptions),
+            *(self.glossaries, self.terms, self.forms),
+        )
         found = [one for part in parts for one in await part.drift()]
         return [(one.kind, one.field, one.theirs) for one in found]
 
@@ -150,6 +166,67 @@ class PortalMesh:
         await self.put(assets_store.ASSET_TABLES, table)
         return own
 
+    async def glossary(self, **more: Any) -> str:
+        """A new glossary of a domain that is not there itself."""
+        own = self.portal.new("gloss")
+        item = {
+            "glossaryId": own,
+            "domainId": "dzd-1",
+            "domainName": "aviation",
+            "name": f"Words {own}",
+            "nameKey": own,
+            "description": "of the air",
+            "status": "enabled",
+            "listing": catalog_store.ALL,
+        }
+        await self.put(catalog_store.GLOSSARIES, {**item, **more})
+        return own
+
+    async def term(self, glossary: str, **more: Any) -> str:
+        """A new term of a glossary."""
+        own = self.portal.new("term")
+        item = {
+            "termId": own,
+            "glossaryId": glossary,
+            "domainId": "dzd-1",
+            "name": f"Delay {own}",
+            "nameKey": own,
+            "shortDescription": "how late",
+            "longDescription": "",
+            "relations": {"isA": [], "classifies": []},
+            "status": "enabled",
+        }
+        item = {**item, **more}
+        await self.put(catalog_store.GLOSSARY_TERMS, item)
+        relations: Any = item["relations"]
+        for other in (*relations["isA"], *relations["classifies"]):
+            relation = {"toTermId": other, "fromTermId": own}
+            await self.put(catalog_store.GLOSSARY_TERM_RELATIONS, relation)
+        return own
+
+    async def form(self, *revisions: list[dict[str, Any]], **more: Any) -> str:
+        """A new form, with the fields of each of its revisions."""
+        own = self.portal.new("form")
+        item = {
+            "formId": own,
+            "domainId": "dzd-1",
+            "domainName": "aviation",
+            "name": f"Retention {own}",
+            "nameKey": own,
+            "description": "how long",
+            "status": "enabled",
+            "revision": len(revisions),
+            "fields": revisions[-1],
+            "listing": catalog_store.ALL,
+        }
+        await self.put(catalog_store.METADATA_FORMS, {**item, **more})
+        for number, fields in enumerate(revisions, 1):
+            await self.put(
+                catalog_store.METADATA_FORM_REVISIONS,
+                {"formId": own, "revision": number, "fields": fields},
+            )
+        return own
+
     async def request(self, asset: str, project: str | None, **more: Any) -> str:
         """A new request of a project, or of a person."""
         own = self.portal.new("sub-req")
@@ -178,11 +255,24 @@ class PortalMesh:
         return domain, project, asset
 
 
+class Nobody:
+    """Memberships of a mesh without people."""
+
+    async def of(
+        self, actor: Actor, domain_id: str | None, project_id: str | None
+    ) -> frozenset[Membership]:
+        return frozenset()
+
+
 def portal_mesh(portal: PortalUnderTest, folder: Path, *, shows_people: bool = False) -> PortalMesh:
     """A mesh with nothing in it, beside a portal."""
     clock = SystemClock()
-    store = SqliteStore(folder / "meshplane.db", TABLES, clock, id_maker(clock))
-    domains, projects, assets = DomainsReader(store), ProjectsReader(store), AssetsReader(store)
+    new_id = id_maker(clock)
+    store = SqliteStore(folder / "meshplane.db", TABLES, clock, new_id)
+    domains, projects = DomainsReader(store), ProjectsReader(store)
+    judge = Judge(Engine(policy_texts().values()), Nobody(), {})
+    assets = AssetsKeeper(Boundary(store, judge, clock, new_id), store)
+    words = portal.glossaries
     return PortalMesh(
         portal,
         store,
@@ -199,4 +289,8 @@ def portal_mesh(portal: PortalUnderTest, folder: Path, *, shows_people: bool = F
         SubscriptionsInPortal(portal.subscriptions, projects, assets, store, clock),
         LineageInPortal(portal.lineage, assets, clock),
         QualityInPortal(portal.quality, assets, clock),
+        GlossariesInPortal(words, store, clock),
+        TermsInPortal(words, assets, store, clock),
+        FormsInPortal(words, assets, store, clock),
+        assets,
     )

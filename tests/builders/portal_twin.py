@@ -6,6 +6,7 @@ from typing import Any
 
 from meshplane.kit.errors import Conflict
 from meshplane.services.assets.ports import ACTIVE, INACTIVE, Product, ProductThere
+from meshplane.services.catalog.ports import FormTypeThere, WordThere
 from meshplane.services.domains.ports import DomainThere
 from meshplane.services.lineage.ports import DONE, LineageRun
 from meshplane.services.projects.ports import ProjectThere
@@ -19,6 +20,8 @@ from meshplane.services.subscriptions.ports import (
     RequestThere,
     Subscriber,
 )
+
+_WORDS = ("term ", "terms of ", "form ")
 
 
 @dataclass
@@ -39,6 +42,10 @@ class PortalState:
     grants: dict[str, str] = field(default_factory=dict)
     runs: dict[str, LineageRun] = field(default_factory=dict)
     points: dict[str, dict[str, ScorePoint]] = field(default_factory=dict)
+    glossaries: dict[str, WordThere] = field(default_factory=dict)
+    terms: dict[str, WordThere] = field(default_factory=dict)
+    books: dict[str, str] = field(default_factory=dict)
+    forms: dict[str, FormTypeThere] = field(default_factory=dict)
     calls: int = 0
 
     def new(self, kind: str) -> str:
@@ -143,7 +150,10 @@ class TwinAssets:
         self._state.calls += 1
         known = self._state.products[portal_id]
         revision = str(int(known.revision) + 1)
-        return self._put(replace(known, revision=revision, said=dict(product.said)))
+        # What is not said at all, others have added; what is said to be empty goes.
+        said = {**known.said, **product.said}
+        kept = {name: text for name, text in said.items() if text or not name.startswith(_WORDS)}
+        return self._put(replace(known, revision=revision, said=kept))
 
     async def publish(self, portal_id: str) -> ProductThere:
         known = self._state.products[portal_id]
@@ -269,6 +279,64 @@ class TwinQuality:
         return sorted(((at, one.percentage) for at, one in points.items()), reverse=True)
 
 
+class TwinGlossaries:
+    """`GlossaryPortal` in memory."""
+
+    def __init__(self, state: PortalState) -> None:
+        self._state = state
+
+    async def ensure_glossary(self, said: Mapping[str, str]) -> WordThere:
+        for there in self._state.glossaries.values():
+            if there.said["name"] == said["name"]:
+                return there
+        made = WordThere(self._state.new("glossary"), dict(said))
+        self._state.glossaries[made.portal_id] = made
+        return made
+
+    async def look_glossary(self, portal_id: str) -> WordThere | None:
+        return self._state.glossaries.get(portal_id)
+
+    async def change_glossary(self, portal_id: str, said: Mapping[str, str]) -> WordThere:
+        self._state.calls += 1
+        self._state.glossaries[portal_id] = WordThere(portal_id, dict(said))
+        return self._state.glossaries[portal_id]
+
+    async def ensure_term(self, glossary: str, said: Mapping[str, str]) -> WordThere:
+        for there in self._state.terms.values():
+            known = (self._state.books[there.portal_id], there.said["name"])
+            if known == (glossary, said["name"]):
+                return there
+        made = WordThere(self._state.new("term"), dict(said))
+        self._state.terms[made.portal_id] = made
+        self._state.books[made.portal_id] = glossary
+        return made
+
+    async def look_term(self, portal_id: str) -> WordThere | None:
+        return self._state.terms.get(portal_id)
+
+    async def change_term(self, portal_id: str, said: Mapping[str, str]) -> WordThere:
+        self._state.calls += 1
+        self._state.terms[portal_id] = WordThere(portal_id, dict(said))
+        return self._state.terms[portal_id]
+
+    async def remove_term(self, portal_id: str) -> bool:
+        if any(f"term {portal_id}" in one.said for one in self._state.products.values()):
+            return False
+        if self._state.terms.pop(portal_id, None) is not None:
+            self._state.calls += 1
+        return True
+
+    async def look_form(self, name: str) -> FormTypeThere | None:
+        return self._state.forms.get(name)
+
+    async def revise_form(self, name: str, model: str, description: str) -> FormTypeThere:
+        self._state.calls += 1
+        known = self._state.forms.get(name)
+        revision = str(int(known.revision) + 1 if known else 1)
+        self._state.forms[name] = FormTypeThere(name, revision, model)
+        return self._state.forms[name]
+
+
 class TwinOthers:
     """Other people's hands in the portal."""
 
@@ -301,6 +369,23 @@ class TwinOthers:
     async def withdraw_product(self, portal_id: str) -> None:
         known = self._state.products[portal_id]
         self._state.products[portal_id] = replace(known, listing=INACTIVE)
+
+    async def describe_term(self, portal_id: str, text: str) -> None:
+        known = self._state.terms[portal_id]
+        said = {**known.said, "shortDescription": text}
+        self._state.terms[portal_id] = replace(known, said=said)
+
+    async def delete_term(self, portal_id: str) -> None:
+        del self._state.terms[portal_id]
+
+    async def put_term(self, portal_id: str, term: str) -> None:
+        known = self._state.products[portal_id]
+        said = {**known.said, f"term {term}": "on"}
+        revised = replace(known, said=said, revision=str(int(known.revision) + 1))
+        self._state.products[portal_id] = revised
+
+    async def revise_form(self, name: str, model: str) -> None:
+        await TwinGlossaries(self._state).revise_form(name, model, "")
 
     async def accept(self, request_id: str) -> None:
         await TwinSubscriptions(self._state).accept(request_id, "by hand")

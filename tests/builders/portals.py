@@ -12,6 +12,8 @@ from meshplane.platform.aws.names import PORTAL_ASSET_TYPE
 from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.assets.aws_portal import DataZoneAssets
 from meshplane.services.assets.ports import AssetPortal
+from meshplane.services.catalog.aws_portal import DataZoneGlossaries
+from meshplane.services.catalog.ports import GlossaryPortal
 from meshplane.services.domains.aws_portal import DataZoneDomains
 from meshplane.services.domains.ports import DomainPortal
 from meshplane.services.lineage.aws_portal import DataZoneLineage
@@ -28,6 +30,7 @@ from tests.builders.portal_twin import (
     PortalState,
     TwinAssets,
     TwinDomains,
+    TwinGlossaries,
     TwinLineage,
     TwinOthers,
     TwinProjects,
@@ -63,6 +66,14 @@ class Others(Protocol):
 
     async def withdraw_product(self, portal_id: str) -> None: ...
 
+    async def describe_term(self, portal_id: str, text: str) -> None: ...
+
+    async def delete_term(self, portal_id: str) -> None: ...
+
+    async def put_term(self, portal_id: str, term: str) -> None: ...
+
+    async def revise_form(self, name: str, model: str) -> None: ...
+
     async def accept(self, request_id: str) -> None: ...
 
     async def revoke(self, subscription_id: str) -> None: ...
@@ -84,6 +95,7 @@ class PortalUnderTest:
     subscriptions: SubscriptionPortal
     lineage: LineagePortal
     quality: QualityPortal
+    glossaries: GlossaryPortal
     others: Others
     roles: "Roles | None"
     new: Callable[[str], str]
@@ -142,6 +154,42 @@ class DataZoneOthers:
             entityIdentifier=portal_id,
             entityType="ASSET",
             action="UNPUBLISH",
+        )
+
+    async def describe_term(self, portal_id: str, text: str) -> None:
+        await self._call("update_glossary_term", identifier=portal_id, shortDescription=text)
+
+    async def delete_term(self, portal_id: str) -> None:
+        await self._call("update_glossary_term", identifier=portal_id, status="DISABLED")
+        await self._call("delete_glossary_term", identifier=portal_id)
+
+    async def put_term(self, portal_id: str, term: str) -> None:
+        known = await self._call("get_asset", identifier=portal_id)
+        forms = [
+            {
+                "formName": one["formName"],
+                "typeIdentifier": one["typeName"],
+                "typeRevision": one["typeRevision"],
+                "content": one["content"],
+            }
+            for one in known["formsOutput"]
+        ]
+        await self._call(
+            "create_asset_revision",
+            identifier=portal_id,
+            name=known["name"],
+            description=known["description"],
+            formsInput=forms,
+            glossaryTerms=[*known.get("glossaryTerms", ()), term],
+        )
+
+    async def revise_form(self, name: str, model: str) -> None:
+        await self._call(
+            "create_form_type",
+            name=name,
+            model={"smithy": model},
+            owningProjectIdentifier=await self._zone.types_project(),
+            status="ENABLED",
         )
 
     async def accept(self, request_id: str) -> None:
@@ -207,6 +255,7 @@ def datazone_portal(roles: Roles, new: Callable[[str], str]) -> PortalUnderTest:
         DataZoneSubscriptions(zone, targets),
         DataZoneLineage(zone),
         DataZoneQuality(zone),
+        DataZoneGlossaries(zone),
         DataZoneOthers(sandbox, zone),
         roles,
         new,
@@ -228,6 +277,7 @@ def _twin() -> Iterator[PortalUnderTest]:
         TwinSubscriptions(state),
         TwinLineage(state),
         TwinQuality(state),
+        TwinGlossaries(state),
         TwinOthers(state),
         None,
         _names(),

@@ -15,7 +15,7 @@ import httpx
 from meshplane.run.links import issuer
 from meshplane.run.settings import read_settings
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _STOP_SECONDS = 20.0
 _PAUSE_SECONDS = 0.02
 _TIMEOUT_SECONDS = 120.0

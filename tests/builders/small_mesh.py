@@ -80,6 +80,7 @@ class SmallMesh:
         deployment: one of `tides` to staging. promotion: a request of `tides` from dev to staging.
         share: of readings with another account, which has not accepted.
         reconciliation: one of the harbour's lake, which has ended.
+        shown_reconciliations: one of the portal, and one of the lake's catalogue.
         execution: one of the contributor, which waits for `approval` by a steward of the harbour.
         dead_letter: a message that nobody could read. replay: one that has ended.
     """
@@ -136,6 +137,11 @@ class SmallMesh:
         mended = {"domainId": self.harbour}
         begun = self.ask("administrator", "POST", "/lake/reconcile", mended)
         self.reconciliation = begun["reconciliationId"]
+        self.shown_reconciliations = [
+            self.ask("administrator", "POST", f"{path}/reconcile", {})["reconciliationId"]
+            for path in ("/catalog/portal", "/tables/projection")
+        ]
+        self._words()
         self._environments()
         self._workflows()
         self._bus()
@@ -145,6 +151,18 @@ class SmallMesh:
         for rule in self.ask("administrator", "GET", "/events/rules?limit=200")["items"]:
             if rule["scheduleExpression"] is not None:
                 self.ask("administrator", "POST", f"/events/rules/{rule['name']}/disable")
+
+    def _words(self) -> None:
+        words = {"domainId": self.harbour, "name": "Words of the sea"}
+        self.glossary = self.ask("steward", "POST", "/catalog/glossaries", words)["glossaryId"]
+        path = f"/catalog/glossaries/{self.glossary}/terms"
+        self.term = self.ask("steward", "POST", path, {"name": "Tide"})["termId"]
+        fields = [
+            {"name": "days", "type": "integer", "required": True},
+            {"name": "why", "type": "string"},
+        ]
+        asking = {"domainId": self.harbour, "name": "Keeping", "fields": fields}
+        self.form = self.ask("steward", "POST", "/catalog/forms", asking)["formId"]
 
     def _environments(self) -> None:
         deployed = {"projectId": self.tides, "targetEnvironment": "staging"}
@@ -162,6 +180,16 @@ class SmallMesh:
         }
         self.share = self.ask("steward", "POST", "/cross-account-share", shared)["shareId"]
         self._wait_for_offer()
+
+    def new_deployment(self, how: str, environment: str) -> str:
+        """A deployment of a template to an environment of `tides`; or a plan for one."""
+        wish = {
+            "projectId": self.tides,
+            "targetEnvironment": environment,
+            "cfnTemplate": '{"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}}',
+        }
+        path = "/deployments/plan" if how == "plan" else "/deployments"
+        return str(self.ask("owner", "POST", path, wish)["deploymentId"])
 
     def _wait_for_offer(self) -> None:
         """Until the share workflow has come to where the other side must accept."""

@@ -47,7 +47,8 @@ from tests.builders.sandbox_world import KEY
 NOON = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
 LATER = NOON + dt.timedelta(hours=2)
 ANA = Actor("ana@sea", frozenset({"pilots"}))
-DOMAIN, BUCKET, PROJECT = "sea", "data-lake-sea", "proj-ana"
+DOMAIN, PROJECT = "sea", "proj-ana"
+BUCKET = "data-lake-sea-111122223333-eu-central-1"
 
 CREW = {
     "id": "long",

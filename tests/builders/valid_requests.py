@@ -6,8 +6,10 @@ from tests.builders.kept_state import settle
 from tests.builders.request import Request
 from tests.builders.small_mesh import ARROW, COLUMNS, CONTRACT, SmallMesh, arrow
 from tests.builders.valid_bus_requests import bus_reads, bus_writes
+from tests.builders.valid_catalog_requests import catalog_reads, catalog_writes
 from tests.builders.valid_lake_requests import lake_reads, lake_writes
 from tests.builders.valid_permission_requests import permission_reads, permission_writes
+from tests.builders.valid_shown_requests import shown_reads, shown_writes
 from tests.builders.valid_workflow_requests import workflow_reads, workflow_writes
 
 TEMPLATE = '{"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}}'
@@ -119,6 +121,23 @@ def _environment_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Req
             "/deployments",
             {"projectId": mesh.tides, "targetEnvironment": "staging", "cfnTemplate": TEMPLATE},
         ),
+        "planDeployment": lambda: Request(
+            "POST",
+            "/deployments/plan",
+            {"projectId": mesh.tides, "targetEnvironment": "staging", "cfnTemplate": TEMPLATE},
+        ),
+        "executeDeployment": lambda: Request(
+            "POST", f"/deployments/{mesh.new_deployment('plan', 'staging')}/execute"
+        ),
+        "cancelDeployment": lambda: Request(
+            "POST", f"/deployments/{mesh.new_deployment('plan', 'staging')}/cancel"
+        ),
+        "rollBackDeployment": lambda: Request(
+            "POST", f"/deployments/{mesh.deployment}/rollback", {"reason": f"It broke, {tag}."}
+        ),
+        "removeDeployment": lambda: Request(
+            "DELETE", f"/deployments/{mesh.new_deployment('deploy', 'prod')}"
+        ),
         "runEnvironmentTests": lambda: Request("POST", "/tests/run", staging),
     }
 
@@ -159,6 +178,21 @@ def _table_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]
                 "name": f"table_{name}",
                 "columns": COLUMNS,
                 "partitionBy": [{"column": "level", "transform": "bucket[4]"}],
+            },
+        ),
+        "createExternalTable": lambda: Request(
+            "POST",
+            "/tables/external",
+            {
+                "projectId": mesh.tides,
+                "name": f"external_{name}",
+                "source": {
+                    "kind": "redshift",
+                    "workgroup": "analytics",
+                    "database": "dev",
+                    "schema": "public",
+                    "table": "sales",
+                },
             },
         ),
         "appendRows": lambda: Request(
@@ -238,6 +272,7 @@ def _asset_writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]
             "POST", "/query/check-filter", {"assetId": mesh.readings, "expression": "level > 1"}
         ),
         "startQualityRun": lambda: Request("POST", "/data-quality/run", {"assetId": mesh.readings}),
+        "cancelQualityRun": lambda: Request("POST", f"/data-quality/runs/{mesh.run}/cancel"),
         "receiveLineageEvent": lambda: Request("POST", "/lineage", LINEAGE_EVENT),
     }
 
@@ -356,6 +391,10 @@ def reads(mesh: SmallMesh) -> dict[str, Request]:
         "listDeployments": f"/deployments?projectId={mesh.tides}",
         "getDeployment": f"/deployments/{mesh.deployment}",
         "verifyDeployment": f"/verify?projectId={mesh.tides}&environment=staging",
+        "getDeploymentStatus": f"/deployments/{mesh.deployment}/status",
+        "listDeploymentEvents": f"/deployments/{mesh.deployment}/events",
+        "streamDeploymentEvents": f"/deployments/{mesh.deployment}/events/stream",
+        "getDeploymentDrift": f"/deployments/{mesh.deployment}/drift",
         "listAllTables": "/tables/all",
         "listShares": f"/cross-account-share?assetId={mesh.readings}",
         "getShare": f"/cross-account-share/{mesh.share}",
@@ -386,6 +425,7 @@ def reads(mesh: SmallMesh) -> dict[str, Request]:
         "getMetrics": "/metrics",
     }
     lists |= bus_reads(mesh) | workflow_reads(mesh) | permission_reads(mesh) | lake_reads(mesh)
+    lists |= shown_reads(mesh) | catalog_reads(mesh)
     return {operation: Request("GET", path) for operation, path in lists.items()}
 
 
@@ -407,6 +447,8 @@ def writes(mesh: SmallMesh, tag: str) -> dict[str, Callable[[], Request]]:
         **permission_writes(mesh, tag),
         **bus_writes(mesh, tag),
         **lake_writes(mesh, tag),
+        **shown_writes(),
+        **catalog_writes(mesh, tag),
         **workflow_writes(mesh, tag),
     }
 
@@ -455,6 +497,15 @@ SENDER = {
     "runAllQualityChecks": "administrator",
     "checkLakeDrift": "administrator",
     "reconcileLake": "steward",
+    "reconcilePortal": "administrator",
+    "createGlossary": "steward",
+    "updateGlossary": "steward",
+    "createGlossaryTerm": "steward",
+    "updateGlossaryTerm": "steward",
+    "deleteGlossaryTerm": "steward",
+    "createMetadataForm": "steward",
+    "updateMetadataForm": "steward",
+    "reconcileProjection": "administrator",
     "putDriftPolicy": "domain-owner",
     "putLakeGrant": "administrator",
     "removeLakeGrant": "administrator",
@@ -504,6 +555,7 @@ JSON_WRITES = (
     "requestPromotion",
     "validateEnvironment",
     "createDeployment",
+    "planDeployment",
     "runEnvironmentTests",
     "publishAsset",
     "updateAsset",
@@ -532,6 +584,15 @@ JSON_WRITES = (
     "explainQuery",
     "createQueryView",
     "reconcileLake",
+    "createGlossary",
+    "updateGlossary",
+    "createGlossaryTerm",
+    "updateGlossaryTerm",
+    "createMetadataForm",
+    "updateMetadataForm",
+    "putAssetMetadata",
+    "reconcilePortal",
+    "reconcileProjection",
     "putDriftPolicy",
     "putLakeGrant",
     "removeLakeGrant",
@@ -578,6 +639,7 @@ WITHOUT_BODY = (
     "deleteLfTagMask",
     "deleteLfTagExpression",
     "deleteDataFilter",
+    "deleteGlossaryTerm",
 )
 """Those that take none, or rows."""
 

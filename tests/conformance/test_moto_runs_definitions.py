@@ -70,10 +70,21 @@ ANSWERS: dict[str, Any] = {
     "validateAssetMetadata": {"valid": True},
     "checkApprovalRequired": {"required": True},
     "checkShareAcceptance": {"accepted": True},
+    "createDeployment": {"deploymentId": "dep-1", "status": "IN_PROGRESS"},
+    "getDeploymentStatus": {
+        **{"deploymentId": "dep-1", "ended": True, "succeeded": True},
+        "statusReason": "",
+    },
+    "startQualityRun": {"runId": "dqrun-1", "status": "completed", "statusReason": None},
+    "getQualityRun": {"runId": "dqrun-1", "status": "completed", "statusReason": None},
     "approval-queue": {"approved": True, "approvedBy": "user:sam@harbour", "comment": "Yes."},
     "subscription-decisions": {"approved": True},
 }
 NO = Rejection("APPROVAL_REJECTED", "No.")
+GOES_ON = {"deploymentId": "dep-1", "ended": False, "succeeded": False, "statusReason": ""}
+BROKE = {**GOES_ON, "ended": True, "statusReason": "Inbox: it exists already"}
+SUCCEEDED = {**GOES_ON, "ended": True, "succeeded": True}
+RAN = {"runId": "dqrun-1", "statusReason": "It broke."}
 PATHS: list[tuple[str, dict[str, Any]]] = [
     *((machine, {}) for machine in INPUTS),
     ("asset-publication", {"checkApprovalRequired": {"required": False}}),
@@ -85,6 +96,13 @@ PATHS: list[tuple[str, dict[str, Any]]] = [
     ("subscription", {"fulfilSubscription": Rejection("GRANT_FAILED", "No.")}),
     ("promotion", {"approval-queue": NO}),
     ("promotion", {"runEnvironmentTests": Rejection("TESTS_FAILED", "Two.")}),
+    ("promotion", {"getDeploymentStatus": BROKE}),
+    ("promotion", {"getDeploymentStatus": BROKE, "rollBackDeployment": NO}),
+    ("project-setup", {"getDeploymentStatus": BROKE}),
+    ("asset-publication", {"startQualityRun": {**RAN, "status": "failed"}}),
+    # These wait once, as long as the document says.
+    ("project-setup", {"getDeploymentStatus": [GOES_ON, SUCCEEDED]}),
+    ("asset-publication", {"startQualityRun": {**RAN, "status": "running"}}),
     ("cross-account-share", {"createResourceShare": Rejection("SHARE_REFUSED", "No.")}),
     ("cross-account-share", {"verifyShareAccess": Rejection("ACCESS_MISSING", "No.")}),
 ]
@@ -94,7 +112,11 @@ class Told:
     """What operations and people answer on a path, and what they were asked."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
-        self._answers = {**ANSWERS, **answers}
+        given = {**ANSWERS, **answers}
+        # Several answers are given one after the other.
+        self._answers = {
+            name: list(one) if isinstance(one, list) else one for name, one in given.items()
+        }
         self.asked: list[str] = []
 
     def at_home(self, resource: str, parameters: Any) -> Any:
@@ -105,11 +127,15 @@ class Told:
         return self._told(body.get("operation") or parameters["QueueUrl"].rpartition("/")[2])
 
     def _told(self, name: str) -> Any:
-        self.asked.append(name)
-        answer = self._answers.get(name, {})
+        answer = self._next(name)
         if isinstance(answer, Rejection):
             raise TaskFailed(answer.code, answer.message)
         return answer
+
+    def _next(self, name: str) -> Any:
+        self.asked.append(name)
+        answer = self._answers.get(name, {})
+        return answer.pop(0) if isinstance(answer, list) else answer
 
     def operation(self, name: str) -> Callable[[dict[str, Any]], Awaitable[Any]]:
         """An operation as the worker asks for it."""
@@ -121,8 +147,7 @@ class Told:
 
     async def on_aws(self, name: str) -> Any:
         """As the worker, or a person's queue, asks."""
-        self.asked.append(name)
-        answer = self._answers.get(name, {})
+        answer = self._next(name)
         if isinstance(answer, Rejection):
             raise answer
         return answer

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 
 from meshplane.kit.errors import Invalid, Unavailable
+from meshplane.services.quality.aws import GlueEvaluator
+from meshplane.services.quality.ports import Begun
 from tests.builders.aws_sandbox import sandbox_in
 from tests.builders.measured_table import DOMAIN, MeasuredTables
 
@@ -199,6 +201,31 @@ async def test_run__that_takes_too_long_is_given_up_and_cancelled(tables: Measur
         rulesets.polls_before_end = 1
     runs = await tables.aws.call("glue", "list_data_quality_ruleset_evaluation_runs")
     assert [one["Status"] for one in runs["Runs"][:2]] == ["STOPPED", "STOPPED"]
+
+
+@pytest.mark.anyio
+async def test_run__is_begun_once_looked_at_until_it_ends_and_can_be_stopped(
+    tables: MeasuredTables,
+) -> None:
+    glue = tables.evaluator("glue")
+    assert isinstance(glue, GlueEvaluator)
+    asked = tables.asked("flights", ruleset("RowCount = 5"), "run-long")
+    begun = await glue.begin(asked)
+    assert await glue.begin(asked) == begun
+    assert isinstance(begun, Begun)
+    assert begun.snapshot_id == str(tables.staged["flights"].snapshot_id)
+    assert await glue.look(asked, begun) is None
+    ended = await glue.look(asked, begun)
+    assert ended is not None
+    assert ended.result.score == 1.0
+    await glue.cancel(begun)  # it has ended, and that is no error
+    asked = tables.asked("flights", ruleset("RowCount = 5"), "run-stopped")
+    begun = await glue.begin(asked)
+    assert isinstance(begun, Begun)
+    await glue.cancel(begun)
+    with pytest.raises(Unavailable) as stopped:
+        await glue.look(asked, begun)
+    assert stopped.value.code == "QUALITY_RUN_FAILED"
 
 
 @pytest.mark.anyio

@@ -158,6 +158,15 @@ async def test_execute__done_again_changes_nothing(place: Place) -> None:
     assert await place.stacks.events(plan.stack_id) == before
 
 
+async def test_plan__tells_whether_it_was_begun(place: Place) -> None:
+    plan = await place.stacks.plan(a_wish())
+    assert not await place.stacks.has_begun(plan)
+    await place.stacks.execute(plan)
+    assert await place.stacks.has_begun(plan)
+    assert not await place.stacks.has_begun(replace(plan, plan_id=f"{plan.plan_id}x"))
+    assert not await place.stacks.has_begun(replace(plan, plan_id=""))
+
+
 async def test_plan__of_what_is_there_changes_nothing(place: Place) -> None:
     wish = a_wish()
     stack_id = await deployed(place, wish)

@@ -148,6 +148,8 @@ def test_lists__are_read_to_the_end_and_one_failure_holds_up_no_other(
     [
         ("TriggerDataQualityChecks", "/api/v1/data-quality/run-all"),
         ("CheckLakeDrift", "/api/v1/lake/drift/check"),
+        ("ReconcilePortal", "/api/v1/catalog/portal/reconcile"),
+        ("ReconcileProjection", "/api/v1/tables/projection/reconcile"),
         ("SyncProdToDevData", "/api/v1/assets?limit=100"),
     ],
 )

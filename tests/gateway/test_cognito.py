@@ -1,8 +1,9 @@
-"""A user pool of Cognito as an issuer: its access tokens are accepted, and nothing else of it."""
+"""A user pool of Cognito as an issuer: its access tokens are accepted; ID tokens if asked for."""
 
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ pytest.importorskip("moto", reason="Cognito is played by moto, which is not here
 
 from meshplane.gateway.cognito import cognito_issuer, issuer_url
 from meshplane.gateway.identity import TokenVerifier
+from meshplane.gateway.token_claims import check_claims
 from meshplane.kit.clock import SystemClock
 from meshplane.kit.errors import Invalid, Unauthenticated
 from meshplane.platform.aws.calls import Aws
@@ -69,9 +71,13 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def verifier(pool: Pool, http: httpx.AsyncClient, *client_ids: str) -> TokenVerifier:
+def verifier(
+    pool: Pool, http: httpx.AsyncClient, *client_ids: str, **options: Any
+) -> TokenVerifier:
     clock = SystemClock()
-    trusted = cognito_issuer(pool.pool_id, client_ids, http, clock, endpoint_url=server_url())
+    trusted = cognito_issuer(
+        pool.pool_id, client_ids, http, clock, endpoint_url=server_url(), **options
+    )
     return TokenVerifier([trusted], clock)
 
 
@@ -134,3 +140,83 @@ def test_pool_id__that_is_none__is_refused(pool_id: str) -> None:
     with pytest.raises(Invalid) as caught:
         issuer_url(pool_id)
     assert caught.value.code == "POOL_INVALID"
+
+
+@pytest.mark.parametrize(("by_name", "subject"), [(True, "wilbur"), (False, None)])
+async def test_id_token__where_they_are_taken__says_the_same_as_the_access_token(
+    pool: Pool, http: httpx.AsyncClient, *, by_name: bool, subject: str | None
+) -> None:
+    takes = verifier(pool, http, pool.client_id, takes_id_tokens=True, by_name=by_name)
+    found = [await takes.authenticate(f"Bearer {token}") for token in pool.tokens()]
+    assert found[0].subject == found[1].subject
+    assert subject in (None, found[0].subject)
+    assert found[0].groups == found[1].groups == {"aviation-stewards", "pilots"}
+
+
+async def test_id_token__for_another_app_client__is_not_for_us(
+    pool: Pool, http: httpx.AsyncClient
+) -> None:
+    _, identity = pool.tokens()
+    takes = verifier(pool, http, "another-client", takes_id_tokens=True)
+    with pytest.raises(Unauthenticated) as caught:
+        await takes.authenticate(f"Bearer {identity}")
+    assert caught.value.code == "TOKEN_AUDIENCE"
+
+
+def check(claims: dict[str, Any], **options: Any) -> str:
+    """The subject, or the code of the refusal, of claims as Cognito writes them."""
+    trusted = cognito_issuer(
+        "eu-central-1_Ab12", ["portal"], httpx.AsyncClient(), SystemClock(), **options
+    )
+    whole = {"sub": "8f5e", "exp": 200, "iat": 100, "token_use": "access", **claims}
+    try:
+        return check_claims(whole, None, trusted, 150, 0).identity.subject
+    except Unauthenticated as refusal:
+        return refusal.code
+
+
+@pytest.mark.parametrize(
+    ("claims", "options", "found"),
+    [
+        # A person's access token, and a program's (client credentials), which has no name.
+        ({"client_id": "portal", "username": "ada"}, {}, "8f5e"),
+        ({"client_id": "portal", "username": "ada"}, {"by_name": True}, "ada"),
+        ({"client_id": "portal", "sub": "portal"}, {}, "portal"),
+        ({"client_id": "portal", "sub": "portal"}, {"by_name": True}, "TOKEN_CLAIMS"),
+        # With resource binding an access token names another system as its audience.
+        ({"client_id": "portal", "aud": "https://other.example.org"}, {}, "TOKEN_AUDIENCE"),
+        ({"client_id": "portal", "aud": "portal"}, {}, "TOKEN_AUDIENCE"),
+        ({"client_id": "stranger"}, {}, "TOKEN_AUDIENCE"),
+        ({}, {}, "TOKEN_AUDIENCE"),
+        # ID tokens, where they are taken.
+        ({"token_use": "id", "aud": "portal"}, {}, "TOKEN_CLAIMS"),
+        ({"token_use": "id", "aud": "portal"}, {"takes_id_tokens": True}, "8f5e"),
+        ({"token_use": "id", "aud": "stranger"}, {"takes_id_tokens": True}, "TOKEN_AUDIENCE"),
+        (
+            {"token_use": "id", "aud": ["portal", "stranger"]},
+            {"takes_id_tokens": True},
+            "TOKEN_AUDIENCE",
+        ),
+        (
+            {"token_use": "id", "client_id": "portal"},
+            {"takes_id_tokens": True},
+            "TOKEN_AUDIENCE",
+        ),
+        (
+            {"token_use": "id", "aud": "portal", "username": "eve"},
+            {"takes_id_tokens": True, "by_name": True},
+            "TOKEN_CLAIMS",
+        ),
+        # Neither one nor the other.
+        (
+            {"token_use": "refresh", "client_id": "portal"},
+            {"takes_id_tokens": True},
+            "TOKEN_CLAIMS",
+        ),
+        ({"client_id": "portal", "meshplane_service": "lake"}, {}, "TOKEN_CLAIMS"),
+    ],
+)
+def test_claims__as_cognito_writes_them(
+    claims: dict[str, Any], options: dict[str, Any], found: str
+) -> None:
+    assert check(claims, **options) == found

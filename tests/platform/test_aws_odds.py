@@ -66,7 +66,7 @@ async def test_domain_key__is_made_once_with_alias_and_rotation(aws: WatchedAws)
     again = await keys.ensure("aviation")
     assert (first.made, again.made) == (True, False)
     assert first.key_id == again.key_id
-    assert first.alias == f"alias/{aws.place.prefix}aviation"
+    assert first.alias == f"alias/{aws.place.prefix}meshplane-aviation"
     assert aws.asked["create_key"] == 1
     status = await aws.call("kms", "get_key_rotation_status", KeyId=first.key_id)
     assert status["KeyRotationEnabled"]
@@ -78,7 +78,7 @@ async def test_domain_key__that_somebody_else_named__is_adopted_and_rotated(
 ) -> None:
     made = await aws.call("kms", "create_key")
     key_id = made["KeyMetadata"]["KeyId"]
-    alias = f"alias/{aws.place.prefix}aviation"
+    alias = f"alias/{aws.place.prefix}meshplane-aviation"
     await aws.call("kms", "create_alias", AliasName=alias, TargetKeyId=key_id)
     aws.forget()
     found = await DomainKeys(aws).ensure("aviation")
@@ -169,7 +169,50 @@ async def test_figures__that_are_refused__do_not_hold_back_others(aws: WatchedAw
     assert await metrics.send() == 0
     sent_figures(aws, sent)
     metrics.record("Requests", 2, "Count")
-    assert await metrics.send() == 1
+    assert await metrics.send() == 2
+    names = [each["MetricName"] for each in sent[0]["MetricData"]]
+    assert (names, metrics.lost) == (["Requests", "FiguresLost"], 1)
+
+
+async def test_figures__are_sent_in_calls_of_less_than_a_megabyte(aws: WatchedAws) -> None:
+    metrics = Metrics(aws, FixedClock(NOW))
+    sent: list[dict[str, Any]] = []
+    sent_figures(aws, sent)
+    large = {f"D{number}": "v" * 1000 for number in range(30)}
+    for number in range(100):
+        metrics.record("Requests", number, "Count", large)
+    assert await metrics.send() == 100
+    sizes = [len(json.dumps(each["MetricData"], default=str)) for each in sent]
+    assert max(sizes) < 1_000_000
+    assert [each["Value"] for part in sent for each in part["MetricData"]] == list(range(100))
+
+
+async def test_figures__too_many_that_wait__the_oldest_are_lost_and_that_is_counted(
+    aws: WatchedAws,
+) -> None:
+    metrics = Metrics(aws, FixedClock(NOW))
+    sent: list[dict[str, Any]] = []
+    sent_figures(aws, sent)
+    for number in range(20_005):
+        metrics.record("Requests", number, "Count")
+    assert metrics.lost == 5
+    await metrics.send()
+    told = [each for part in sent for each in part["MetricData"]]
+    # What is told of the loss takes a place as well.
+    assert told[0]["Value"] == 6
+    assert [each["Value"] for each in told if each["MetricName"] == "FiguresLost"] == [5]
+
+
+async def test_figures__a_spread_is_sent_as_values_with_their_counts(aws: WatchedAws) -> None:
+    metrics = Metrics(aws, FixedClock(NOW))
+    sent: list[dict[str, Any]] = []
+    sent_figures(aws, sent)
+    metrics.record_spread("ApiLatency", [(0.1, 3.0), (0.5, 1.0)], "Seconds")
+    await metrics.send()
+    (datum,) = sent[0]["MetricData"]
+    assert (datum["Values"], datum["Counts"]) == ([0.1, 0.5], [3.0, 1.0])
+    with pytest.raises(Invalid):
+        metrics.record_spread("ApiLatency", [(0.1, 1.0)] * 151, "Seconds")
 
 
 @pytest.mark.parametrize(

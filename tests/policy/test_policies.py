@@ -17,7 +17,9 @@ INTERNAL_OPERATIONS = frozenset(
 )
 
 # What policies are asked beside an operation.
-ASKED_BESIDE = frozenset({"seeUnpublishedAssets", "seeAllQueries", "grantToOneself"})
+ASKED_BESIDE = frozenset(
+    {"seeUnpublishedAssets", "seeAllQueries", "grantToOneself", "changeDevelopment"}
+)
 
 RESOURCES = {
     "Mesh": MESH,
@@ -91,11 +93,22 @@ listPromotions Project           .      yes      yes           yes     .        
 recordPromotionOutcome Project   .      .        .             .       .        .         .       .     .       .     .             yes
 validateEnvironment Project      .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
 createDeployment Project         .      .        .             yes     .        .         .       yes   .       .     .             yes
+planDeployment Project           .      .        .             yes     .        .         .       yes   .       .     .             yes
+executeDeployment Project        .      .        .             yes     .        .         .       yes   .       .     .             yes
+cancelDeployment Project         .      .        .             yes     .        .         .       yes   .       .     .             yes
+rollBackDeployment Project       .      .        .             yes     .        .         .       yes   .       .     .             yes
+removeDeployment Project         .      .        .             yes     .        .         .       yes   .       .     .             yes
+changeDevelopment Project        .      .        yes           yes     .        .         .       .     .       .     .             .
+getDeploymentStatus Project      .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+listDeploymentEvents Project     .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
+streamDeploymentEvents Project   .      yes      yes           yes     .        yes       yes     yes   .       .     .             .
+getDeploymentDrift Project       .      yes      yes           yes     .        yes       yes     yes   .       .     .             .
 getDeployment Project            .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
 listDeployments Project          .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
 runEnvironmentTests Project      .      .        .             yes     .        .         .       yes   .       .     .             yes
 verifyDeployment Project         .      yes      yes           yes     .        yes       yes     yes   .       .     .             yes
 createTable Project              .      .        yes           yes     .        .         .       .     .       .     .             .
+createExternalTable Project      .      .        yes           yes     .        .         .       .     .       .     .             .
 createTableFromQuery Project     .      .        .             .       .        .         .       .     .       yes   .             .
 listTables Project               .      yes      yes           yes     .        .         .       .     .       .     .             .
 getTable Table                   .      yes      yes           yes     .        .         .       .     .       yes   yes           yes
@@ -107,6 +120,22 @@ listAllTables Mesh               .      .        .             .       .        
 publishAsset Project             .      .        yes           yes     .        .         .       .     .       .     .             .
 listAssets Mesh                  yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes           yes
 searchCatalog Mesh               yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+listGlossaries Mesh              yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+listMetadataForms Mesh           yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+getGlossary Domain               yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+listGlossaryTerms Domain         yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+getGlossaryTerm Domain           yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+getMetadataForm Domain           yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+listMetadataFormRevisions Domain yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+getAssetMetadata Asset           yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
+createGlossary Domain            .      .        .             .       .        yes       yes     .     .       .     .             .
+updateGlossary Domain            .      .        .             .       .        yes       yes     .     .       .     .             .
+createGlossaryTerm Domain        .      .        .             .       .        yes       yes     .     .       .     .             .
+updateGlossaryTerm Domain        .      .        .             .       .        yes       yes     .     .       .     .             .
+deleteGlossaryTerm Domain        .      .        .             .       .        yes       yes     .     .       .     .             .
+createMetadataForm Domain        .      .        .             .       .        yes       yes     .     .       .     .             .
+updateMetadataForm Domain        .      .        .             .       .        yes       yes     .     .       .     .             .
+putAssetMetadata Asset           .      .        yes           yes     .        yes       yes     .     .       .     .             .
 getAsset Asset                   yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes           yes
 getAssetContract Asset           yes    yes      yes           yes     yes      yes       yes     yes   yes     yes   yes           yes
 getAssetLineage Asset            yes    yes      yes           yes     yes      yes       yes     yes   yes     .     .             .
@@ -120,7 +149,8 @@ indexAsset Asset                 .      .        .             .       .        
 putRuleset Asset                 .      .        yes           yes     .        .         .       .     .       .     .             .
 getRuleset Asset                 .      yes      yes           yes     .        yes       yes     .     .       .     .             .
 startQualityRun Asset            .      .        yes           yes     .        .         .       .     .       .     .             yes
-getQualityRun Asset              .      yes      yes           yes     .        yes       yes     .     .       .     .             .
+getQualityRun Asset              .      yes      yes           yes     .        yes       yes     .     .       .     .             yes
+cancelQualityRun Asset           .      .        yes           yes     .        .         .       .     .       .     .             .
 listQualityRuns Asset            .      yes      yes           yes     .        yes       yes     .     .       .     .             .
 runAllQualityChecks Mesh         .      .        .             .       .        .         .       yes   .       .     .             yes
 syncToDevelopment Asset          .      .        yes           yes     .        .         .       .     .       .     .             yes
@@ -190,6 +220,12 @@ materializeQuery Project         .      .        yes           yes     .        
 getLakeDrift Mesh                .      .        .             .       .        .         .       yes   yes     .     .             .
 getLakeDrift Domain              .      .        .             .       .        yes       yes     yes   yes     .     .             .
 checkLakeDrift Mesh              .      .        .             .       .        .         .       yes   .       .     .             yes
+listPortalDrift Mesh             .      .        .             .       .        .         .       yes   .       .     .             .
+reconcilePortal Mesh             .      .        .             .       .        .         .       yes   .       .     .             yes
+getPortalReconciliation Mesh     .      .        .             .       .        .         .       yes   .       .     .             .
+listProjectionDrift Mesh         .      .        .             .       .        .         .       yes   .       .     .             .
+reconcileProjection Mesh         .      .        .             .       .        .         .       yes   .       .     .             yes
+getProjectionReconciliation Mesh .      .        .             .       .        .         .       yes   .       .     .             .
 reconcileLake Mesh               .      .        .             .       .        .         .       yes   .       .     .             .
 reconcileLake Domain             .      .        .             .       .        yes       yes     yes   .       .     .             .
 listReconciliations Mesh         .      .        .             .       .        .         .       yes   yes     .     .             .

@@ -16,6 +16,10 @@ from meshplane.run.aws_steps import steps_of
 from meshplane.sandbox.server import AwsSandbox
 from tests.builders.aws_sandbox import aws_as, aws_of, sandbox_in
 
+GROUPS = ("mesh-admins", "mesh-auditors")
+# Parts that make what they need when it is needed, or share what another part needs.
+DONE_OTHERWISE = {"tables", "query", "blueprints", "metrics", "secrets"}
+
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[AwsSandbox]:
@@ -42,7 +46,7 @@ def prepared(aws: Aws, *parts: str, plan: bool = False) -> list[Done]:
             execution_role=role_arn(aws.place, PORTAL_ROLE),
             acting=lambda _: aws,
         )
-        return [done async for done in prepare(steps_of(aws, parts, zone), plan=plan)]
+        return [done async for done in prepare(steps_of(aws, parts, zone, GROUPS), plan=plan)]
 
     return asyncio.run(run())
 
@@ -55,7 +59,7 @@ def test_prepare__an_empty_account__makes_what_each_part_needs(aws: Aws) -> None
     done = prepared(aws, *PARTS)
     assert {one.told for one in done if one.part != "lake"} == {"made"}
     # The bucket is told once, for the first part that needs it.
-    assert {one.part for one in done} == set(PARTS) - {"tables", "query", "blueprints"}
+    assert {one.part for one in done} == set(PARTS) - DONE_OTHERWISE
 
 
 def test_prepare__again__nothing_is_made_or_changed(aws: Aws) -> None:
@@ -66,7 +70,7 @@ def test_prepare__again__nothing_is_made_or_changed(aws: Aws) -> None:
 def test_prepare__the_data_lake__the_mesh_becomes_its_administrator_and_iam_opens_nothing(
     aws: Aws,
 ) -> None:
-    (done,) = prepared(aws, "lake")
+    _, done = prepared(aws, "lake")
     held = aws.run("lakeformation", "get_data_lake_settings")["DataLakeSettings"]
     assert done.told == "changed"
     assert "The mesh's role is no administrator of the data lake." in done.details
@@ -89,7 +93,26 @@ def test_prepare__whoever_needs_the_meshs_bucket_gets_it(aws: Aws, part: str) ->
 
 
 def test_prepare__a_part_that_makes_what_it_needs_itself__nothing_to_do(aws: Aws) -> None:
-    assert prepared(aws, "tables", "query") == []
+    assert prepared(aws, "tables", "query", "metrics") == []
+
+
+def test_prepare__the_portal__what_it_tells_is_heard(aws: Aws) -> None:
+    name = "blue-meshplane-datazone"
+    assert told(prepared(aws, "portal"))[f"rule and queue {name}"] == "made"
+    aws.run("events", "disable_rule", Name=name)
+    assert told(prepared(aws, "portal"))[f"rule and queue {name}"] == "changed"
+    (target,) = aws.run("events", "list_targets_by_rule", Rule=name)["Targets"]
+    assert target["Arn"].endswith(f":{name}")
+
+
+@pytest.mark.parametrize("parts", [("notices",), ("notices", "workflows"), ("workflows",)])
+def test_prepare__topics__are_made_for_notices_and_for_workflows(
+    aws: Aws, parts: tuple[str, ...]
+) -> None:
+    done = prepared(aws, *parts)
+    topics = {one.what: one.part for one in done if one.what.startswith("topic ")}
+    assert len(topics) == 6
+    assert set(topics.values()) == {parts[0]}
 
 
 def test_plan__an_empty_account__tells_and_makes_nothing(aws: Aws) -> None:
@@ -136,14 +159,16 @@ def test_prepare__names_begin_with_the_meshs_prefix(aws: Aws) -> None:
         *(url.rpartition("/")[2] for url in aws.run("sqs", "list_queues")["QueueUrls"]),
         *(one["TopicArn"].rpartition(":")[2] for one in aws.run("sns", "list_topics")["Topics"]),
     ]
-    assert [name for name in names if not name.startswith("blue-")] == []
+    # AWS itself names the roles that are linked to its services.
+    own = [name for name in names if not name.startswith("AWSServiceRoleFor")]
+    assert [name for name in own if not name.startswith("blue-")] == []
     assert len(names) > 70
 
 
 @pytest.mark.parametrize(
     ("part", "action"),
     [
-        ("lake", "lakeformation:GetDataLakeSettings"),
+        ("lake", "s3:ListBucket"),
         ("store", "s3:ListBucket"),
         ("workflows", "iam:GetRole"),
     ],
@@ -170,3 +195,21 @@ def test_prepare__a_call_that_iam_does_not_allow__the_error_names_the_action(
 )
 def test_action_of__is_what_iam_calls_it(service: str, operation: str, action: str) -> None:
     assert action_of(service, operation) == action
+
+
+def test_prepare__people__a_pool_with_a_client_and_the_groups_that_count(aws: Aws) -> None:
+    (done,) = prepared(aws, "identity")
+    assert (done.what, done.told) == ("user pool blue-meshplane of Cognito", "made")
+    (pool,) = aws.run("cognito-idp", "list_user_pools", MaxResults=10)["UserPools"]
+    told = aws.run("cognito-idp", "describe_user_pool", UserPoolId=pool["Id"])["UserPool"]
+    assert told["DeletionProtection"] == "ACTIVE"
+    assert told["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"]
+    clients = aws.run("cognito-idp", "list_user_pool_clients", UserPoolId=pool["Id"])
+    assert [one["ClientName"] for one in clients["UserPoolClients"]] == ["blue-meshplane"]
+    aws.run("cognito-idp", "delete_group", UserPoolId=pool["Id"], GroupName=GROUPS[1])
+    (again,) = prepared(aws, "identity")
+    assert (again.told, again.details) == ("changed", (f"There is no group {GROUPS[1]}.",))
+
+
+def test_prepare__people_in_a_pool_that_is_there_already__no_other_is_made(aws: Aws) -> None:
+    assert steps_of(aws, ["identity"]) == []

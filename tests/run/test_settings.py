@@ -119,8 +119,19 @@ BAD = [
     ("aws_endpoint_url", "localhost:5000"),
     ("aws_account_roles", "444455556666"),
     ("aws_prefix", "Mesh_"),
+    ("aws_part_roles", "moon=arn:aws:iam::111122223333:role/moon"),
+    ("aws_part_roles", "lake=meshplane-lake"),
+    ("aws_part_roles", "made,lake=arn:aws:iam::111122223333:role/lake"),
+    ("aws_principals", "meshplane"),
+    ("aws_attempts", "0"),
+    ("aws_read_seconds", "0"),
+    ("aws_metrics_seconds", "0"),
     ("aws_scan_usd_per_tib", "-1"),
     ("aws_portal_people", "perhaps"),
+    ("aws_cognito_pool", "people"),
+    ("aws_cognito_clients", "my client"),
+    ("aws_cognito_id_tokens", "perhaps"),
+    ("aws_cognito_names", "perhaps"),
 ]
 
 
@@ -132,7 +143,7 @@ def test_bad_value__in_a_variable__the_error_names_the_setting(
     error = _refused()
     assert error.fields[0].field == name
     assert error.message.startswith(f"Setting {name}: ")
-    assert "secret" not in error.message
+    assert "secret@" not in error.message
 
 
 @pytest.mark.parametrize(

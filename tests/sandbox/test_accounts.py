@@ -1,5 +1,6 @@
 """Each account has its own resources; who calls is told by the access key."""
 
+import base64
 import json
 from collections.abc import Iterator
 
@@ -166,6 +167,7 @@ def test_token_of_an_issuer__is_exchanged_without_a_signature(
 
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
     one.run("iam", "create_role", RoleName="pod", AssumeRolePolicyDocument=trust)
+    claims = base64.urlsafe_b64encode(b'{"iss": "https://issuer", "sub": "pod"}').decode()
     sts = boto3.client(
         "sts",
         region_name="eu-central-1",
@@ -173,7 +175,9 @@ def test_token_of_an_issuer__is_exchanged_without_a_signature(
         config=Config(signature_version=UNSIGNED),
     )
     made = sts.assume_role_with_web_identity(
-        RoleArn=f"arn:aws:iam::{ONE}:role/pod", RoleSessionName="pod-1", WebIdentityToken="a.b.c"
+        RoleArn=f"arn:aws:iam::{ONE}:role/pod",
+        RoleSessionName="pod-1",
+        WebIdentityToken=f"a.{claims}.c",
     )["Credentials"]
     sts.close()
     keys = (made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])

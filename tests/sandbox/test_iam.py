@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.session import get_session
 
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.sandbox.iam_actions import actions_of
 from meshplane.sandbox.iam_policy import Asked, decide, trusts
 from meshplane.sandbox.server import AwsSandbox
-from tests.builders.aws_sandbox import aws_as, aws_of, aws_with, sandbox_in
+from tests.builders.aws_sandbox import aws_as, aws_of, aws_with, place_of, sandbox_in
 from tests.builders.toy_fake import answering, toy
 
 ONE, TWO = "111122223333", "444455556666"
@@ -372,3 +373,14 @@ def test_action__has_the_name_that_iam_knows(
     actions: tuple[str, ...],
 ) -> None:
     assert actions_of(service, operation, parameters) == actions
+
+
+def test_nobody__is_let_through_to_where_one_signs_in(sandbox: AwsSandbox) -> None:
+    sandbox.reset()
+    nobody = Aws(place_of(sandbox), get_session())
+    wrong = {"AuthFlow": "USER_PASSWORD_AUTH", "ClientId": "portal"}
+    parameters = {"USERNAME": "ada", "PASSWORD": "wrong"}
+    with pytest.raises(AwsRejected) as refused:
+        nobody.run("cognito-idp", "initiate_auth", **wrong, AuthParameters=parameters)
+    assert refused.value.aws_code == "ResourceNotFoundException"
+    nobody.close()

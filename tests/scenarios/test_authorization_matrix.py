@@ -21,7 +21,8 @@ pytestmark = pytest.mark.scenario
 # domain. other: owner of the project `maps` in another domain, which subscribes.
 #   401 who are you?   403 you may not   404 there is no such thing, as far as you may know
 # The execution is the contributor's, and asks the stewards of the harbour. The replay and the query
-# have ended, so that who may cancel them learns that (409). The query is the owner's.
+# have ended, so that who may cancel them learns that (409), as has the quality run, and the
+# deployment did not fail and has no stack. The query is the owner's.
 MATRIX = """
 operation               stranger unrelated viewer contributor owner steward d-owner admin auditor other
 createDomain            401      403       403    403         403   403     403     201   403     403
@@ -45,11 +46,21 @@ getPromotion            401      404       200    200         200   200     200 
 recordPromotionOutcome  401      404       403    403         403   403     403     403   404     404
 validateEnvironment     401      403       200    200         200   200     200     200   403     403
 createDeployment        401      403       403    403         201   403     403     201   403     403
+planDeployment          401      403       403    403         201   403     403     201   403     403
+executeDeployment       401      404       403    403         200   403     403     200   404     404
+cancelDeployment        401      404       403    403         200   403     403     200   404     404
+rollBackDeployment      401      404       403    403         409   403     403     409   404     404
+removeDeployment        401      404       403    403         200   403     403     200   404     404
+getDeploymentStatus     401      404       200    200         200   200     200     200   404     404
+listDeploymentEvents    401      404       200    200         200   200     200     200   404     404
+streamDeploymentEvents  401      404       200    200         200   200     200     200   404     404
+getDeploymentDrift      401      404       409    409         409   409     409     409   404     404
 listDeployments         401      403       200    200         200   200     200     200   403     403
 getDeployment           401      404       200    200         200   200     200     200   404     404
 runEnvironmentTests     401      403       403    403         200   403     403     200   403     403
 verifyDeployment        401      403       200    200         200   200     200     200   403     403
 createTable             401      403       403    201         201   403     403     403   403     403
+createExternalTable     401      403       403    409         409   403     403     403   403     403
 listTables              401      403       200    200         200   403     403     403   403     403
 getTable                401      404       200    200         200   404     404     404   404     404
 listSnapshots           401      404       200    200         200   404     404     404   404     404
@@ -68,12 +79,35 @@ listAssetInCatalog      401      403       403    403         403   403     403 
 indexAsset              401      403       403    403         403   403     403     403   403     403
 rejectAssetPublication  401      403       403    403         403   403     403     403   403     403
 searchCatalog           401      200       200    200         200   200     200     200   200     200
+listGlossaries          401      200       200    200         200   200     200     200   200     200
+getGlossary             401      200       200    200         200   200     200     200   200     200
+createGlossary          401      403       403    403         403   201     201     403   403     403
+updateGlossary          401      403       403    403         403   200     200     403   403     403
+listGlossaryTerms       401      200       200    200         200   200     200     200   200     200
+getGlossaryTerm         401      200       200    200         200   200     200     200   200     200
+createGlossaryTerm      401      403       403    403         403   201     201     403   403     403
+updateGlossaryTerm      401      403       403    403         403   200     200     403   403     403
+deleteGlossaryTerm      401      403       403    403         403   204     204     403   403     403
+listMetadataForms       401      200       200    200         200   200     200     200   200     200
+getMetadataForm         401      200       200    200         200   200     200     200   200     200
+listMetadataFormRevisions 401      200       200    200         200   200     200     200   200     200
+createMetadataForm      401      403       403    403         403   201     201     403   403     403
+updateMetadataForm      401      403       403    403         403   200     200     403   403     403
+getAssetMetadata        401      200       200    200         200   200     200     200   200     200
+putAssetMetadata        401      403       403    200         200   200     200     403   403     403
 putRuleset              401      403       403    200         200   403     403     403   403     403
 getRuleset              401      403       200    200         200   200     200     403   403     403
 startQualityRun         401      403       403    200         200   403     403     403   403     403
 listQualityRuns         401      403       200    200         200   200     200     403   403     403
 getQualityRun           401      403       200    200         200   200     200     403   403     403
+cancelQualityRun        401      403       403    409         409   403     403     403   403     403
 runAllQualityChecks     401      403       403    403         403   403     403     200   403     403
+listPortalDrift         401      403       403    403         403   403     403     200   403     403
+reconcilePortal         401      403       403    403         403   403     403     200   403     403
+getPortalReconciliation 401      403       403    403         403   403     403     200   403     403
+listProjectionDrift     401      403       403    403         403   403     403     200   403     403
+reconcileProjection     401      403       403    403         403   403     403     200   403     403
+getProjectionReconciliation 401      403       403    403         403   403     403     200   403     403
 syncToDevelopment       401      403       403    200         200   403     403     403   403     403
 checkRowFilter          401      403       403    403         403   200     200     403   403     403
 notifySubscribers       401      403       403    200         200   403     403     403   403     403
@@ -216,6 +250,8 @@ WITHOUT_JSON = {
     "fulfilSubscription", "deleteRule", "enableRule", "disableRule", "deleteDeadLetter",
     "deleteArchive", "cancelReplay", "redriveExecution", "checkLakeDrift", "deleteLfTag",
     "deleteLfTagMask", "deleteLfTagExpression", "deleteDataFilter", "removeLocation",
+    "deleteGlossaryTerm",
+    "executeDeployment", "cancelDeployment", "removeDeployment", "cancelQualityRun",
 }  # fmt: skip
 WHOLE_DOCUMENT_IS_FOREIGN = {"receiveLineageEvent"}
 # Whoever decides says which version he has read; he sets none.

@@ -91,6 +91,14 @@ def type_in(server: Server, page: str, folder: Path) -> tuple[int, str]:
         ),
         ("query", ["328521", "336776", "42.57886", "SQL_REFUSED", "windy_hours"]),
         ("quality", ["4 of 4 passed", "3 of 4 passed", "DataQualityAlert"]),
+        ("deploy", ["PLANNED", "CREATE_COMPLETE", "Team: flights", "as its template", "REMOVED"]),
+        (
+            "glossary",
+            [
+                *("Off the gate later", "revision    2", "column dep_delay  Departure delay"),
+                *("aviation.flights (column dep_delay, form Retention.measures)", "exit code 1"),
+            ],
+        ),
         ("lineage", ["flights.carrier", '{"edges":1}', "noaa/observations.air_temp"]),
         ("events", ["1 of", "no match", "refused", "delay-causes", "'04R'", "'22L'", "COMPLETED"]),
         ("workflows", ["AWS_REFUSES_OPERATION", "SELF_APPROVAL", "Go ahead", "APPROVAL_REJECTED"]),

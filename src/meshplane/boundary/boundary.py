@@ -17,6 +17,7 @@ from meshplane.kit.errors import (
     Unauthenticated,
 )
 from meshplane.kit.ids import IdMaker
+from meshplane.platform.sealing import NoSeal, Seal
 from meshplane.platform.store import Store, UnitOfWork
 
 _MOST_ATTEMPTS = 20
@@ -41,6 +42,7 @@ class Boundary:
         judge: decides what is allowed.
         clock, new_id: the clock and the id maker.
         uploads_folder: where large bodies are received; the system's temporary folder when None.
+        seal: closes the answers that are kept.
     """
 
     def __init__(
@@ -50,8 +52,11 @@ class Boundary:
         clock: Clock,
         new_id: IdMaker,
         uploads_folder: Path | None = None,
+        *,
+        seal: Seal | None = None,
     ) -> None:
         self._store = store
+        self._seal = seal or NoSeal()
         self.uploads_folder = uploads_folder
         self._judge = judge
         self.clock = clock
@@ -102,7 +107,7 @@ class Boundary:
                 if isinstance(error, BaseMoved) and attempt < _MOST_ATTEMPTS:
                     continue
                 # The same request may have won a race against this one; then its answer is ours.
-                stored = await key.find(self._store.begin()) if key else None
+                stored = await key.find(self._store.begin(), self._seal) if key else None
                 if stored is not None:
                     raise _AnsweredMeanwhile(stored) from None
                 await self._record_failure(call, error)
@@ -129,7 +134,7 @@ class Boundary:
         if key is None:
             return await self.write(operation, actor, work), False
         try:
-            stored = await key.find(self._store.begin())
+            stored = await key.find(self._store.begin(), self._seal)
         except KeyReused as error:
             await self._record_failure(self.open(operation, actor), error)
             raise
@@ -138,7 +143,7 @@ class Boundary:
 
         async def keeping(call: Call) -> Answer:
             given = await work(call)
-            key.keep(call.work, given, int(self.clock.now().timestamp()))
+            key.keep(call.work, given, int(self.clock.now().timestamp()), self._seal)
             return given
 
         try:

@@ -105,12 +105,18 @@ class Call:
         self.keepers.append(keeper)
 
     async def allow(
-        self, resource: Resource, *, hide: Missing | None = None, known_by: str | None = None
+        self,
+        resource: Resource,
+        *,
+        hide: Missing | None = None,
+        known_by: str | None = None,
+        also: str | None = None,
     ) -> None:
         """Goes on only if the policies allow this operation on the resource.
 
         Args:
             resource: what is asked for.
+            also: another action of the policies that allows it as well.
             hide: raised in place of a refusal where the caller may not learn that it exists.
             known_by: the operation that shows it; whoever may do that knows that it exists, and
                 is refused openly.
@@ -121,6 +127,8 @@ class Call:
         self.decided = True
         self.resource = f"{resource.kind}:{resource.id}"
         if await self.judge.allows(self.actor, self.operation, resource):
+            return
+        if also is not None and await self.judge.allows(self.actor, also, resource):
             return
         self.denied = True
         known = known_by is not None and await self.judge.allows(self.actor, known_by, resource)

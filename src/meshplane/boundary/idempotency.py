@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from meshplane.boundary.actor import Actor
 from meshplane.kit.errors import Invalid, KeyReused
+from meshplane.platform.sealing import Seal
 from meshplane.platform.store import ABSENT, UnitOfWork
 from meshplane.platform.tables import Table
 
@@ -57,8 +58,12 @@ class IdempotencyKey:
         """Names the request, for effects that another service must not repeat."""
         return hashlib.sha256(f"{self.actor}\n{self.key}".encode()).hexdigest()
 
-    async def find(self, work: UnitOfWork) -> Answer | None:
+    async def find(self, work: UnitOfWork, seal: Seal) -> Answer | None:
         """The stored answer, if this request was carried out before.
+
+        Args:
+            work: reads it.
+            seal: opens it.
 
         Raises:
             KeyReused: the key came with another request.
@@ -72,17 +77,25 @@ class IdempotencyKey:
                 "This Idempotency-Key was used with another request: take a new key.",
                 field="Idempotency-Key",
             )
-        return Answer(row.item["status"], row.item["body"], row.item["answerVersion"])
+        body = await seal.open(row.item["body"], self._about)
+        return Answer(row.item["status"], body, row.item["answerVersion"])
 
-    def keep(self, work: UnitOfWork, answer: Answer, now_epoch_seconds: int) -> None:
-        """Stores the answer in the unit of work that brings about the effect."""
+    def keep(self, work: UnitOfWork, answer: Answer, now_epoch_seconds: int, seal: Seal) -> None:
+        """Stores the answer in the unit of work that brings about the effect.
+
+        Answers may hold what is shown once, such as the key of a webhook: so they are sealed.
+        """
         item = {
             "actor": self.actor,
             "key": self.key,
             "fingerprint": self.fingerprint,
             "status": answer.status,
-            "body": answer.body,
+            "body": seal.close(answer.body, self._about),
             "answerVersion": answer.version,
             "expiresAt": now_epoch_seconds + KEPT_SECONDS,
         }
         work.put(IDEMPOTENCY_KEYS, item, expected=ABSENT)
+
+    @property
+    def _about(self) -> str:
+        return f"answer\n{self.actor}\n{self.key}"

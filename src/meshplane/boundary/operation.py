@@ -31,6 +31,7 @@ from meshplane.kit.errors import Invalid, Unavailable
 
 JSON = "application/json"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
+_ACCEPTED = 202
 
 IfMatch: TypeAlias = str | None
 """The If-Match header of an update."""
@@ -56,6 +57,7 @@ class Operation:
         status: of a good answer.
         answers: media types of the answer, with its model where it has one, for the OpenAPI
             document; filled where the endpoint makes the `Response` itself.
+        goes_on: whether an answer tells of something that has not ended; such a one is 202.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Operation:
     settle: Callable[..., Awaitable[BaseModel]] | None
     status: int
     answers: dict[str, type[BaseModel] | None]
+    goes_on: Callable[[Any], bool] | None = None
 
 
 Endpoint = Callable[..., Coroutine[Any, Any, Any]]
@@ -138,9 +141,12 @@ class Operations:
         status: int = 200,
         settle: Callable[..., Awaitable[BaseModel]] | None = None,
         answers: dict[str, type[BaseModel] | None] | None = None,
+        goes_on: Callable[[Any], bool] | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
         """Declares an operation that is committed and audited; arguments as in `Operation`."""
-        operation = Operation(operation_id, self._boundary, True, settle, status, answers or {})
+        operation = Operation(
+            operation_id, self._boundary, True, settle, status, answers or {}, goes_on
+        )
         return self._declare(method, path, operation)
 
     def _declare(
@@ -284,7 +290,9 @@ def _answer(result: Any, operation: Operation) -> Answer:
     if result is None:
         return Answer(204, "", None)
     version = getattr(result, "version", None)
-    return Answer(operation.status, result.model_dump_json(by_alias=True), version)
+    goes_on = operation.goes_on is not None and operation.goes_on(result)
+    status = _ACCEPTED if goes_on else operation.status
+    return Answer(status, result.model_dump_json(by_alias=True), version)
 
 
 def _response(answer: Answer, repeated: bool) -> Response:

@@ -47,7 +47,7 @@ class PortalDifference:
     """Something that others have changed in the portal.
 
     Args:
-        kind: `domain`, `project`, `asset` or `subscription`.
+        kind: `domain`, `project`, `asset`, `subscription`, `glossary`, `term` or `form`.
         own_id, portal_id: of the thing.
         field: what differs: `description`, `member user:ann`, `listing`.
         ours: what the mesh would have there.
@@ -147,12 +147,20 @@ async def own_ids_of(work: UnitOfWork, table: Table, portal_ids: Iterable[str]) 
 def ids_in(event: Mapping[str, Any]) -> list[str]:
     """The portal's ids that an event of its own speaks of, whatever they are ids of.
 
+    DataZone tells of no change of a project's name or description by itself. Where the account has
+    a trail of CloudTrail, the call that changed them comes as an event instead (needs AWS).
+
     Args:
         event: as EventBridge delivers those of `aws.datazone`.
     """
     detail = event.get("detail", {})
-    metadata, data = detail.get("metadata", {}), detail.get("data", {})
-    named = (metadata.get("id"), metadata.get("owningProjectId"), data.get("entityId"))
+    metadata, data = detail.get("metadata") or {}, detail.get("data") or {}
+    called = detail.get("requestParameters") or {}
+    named = (
+        *(metadata.get("id"), metadata.get("owningProjectId"), data.get("entityId")),
+        *(called.get("identifier"), called.get("entityIdentifier")),
+        called.get("projectIdentifier"),
+    )
     return [one for one in named if isinstance(one, str)]
 
 

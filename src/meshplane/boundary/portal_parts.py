@@ -14,8 +14,18 @@ class PortalParts:
         parts: of the services that run here: domains, projects, assets, subscriptions.
     """
 
-    def __init__(self, parts: Sequence[PortalPart]) -> None:
-        self._parts = tuple(parts)
+    def __init__(self, parts: Sequence[PortalPart] = ()) -> None:
+        self._parts = list(parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, place: int) -> PortalPart:
+        return self._parts[place]
+
+    def add(self, part: PortalPart) -> None:
+        """Adds a part that builds on those before it."""
+        self._parts.append(part)
 
     async def bring_all(self, *, mend: bool = False) -> Brought:
         """See `PortalPart.bring_all`."""

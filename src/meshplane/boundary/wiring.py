@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.operation import OperationRoute
 from meshplane.boundary.platform_api import PlatformApi
+from meshplane.boundary.portal_links import PortalPart
+from meshplane.boundary.portal_parts import PortalParts
 from meshplane.events.consumer import Consumer
 from meshplane.events.functions import Function
 from meshplane.events.outbound import Outbound
@@ -16,11 +18,14 @@ from meshplane.events.right_of_way import RightOfWay
 from meshplane.events.rules import Rule
 from meshplane.kit.clock import Clock
 from meshplane.kit.ids import IdMaker
+from meshplane.platform.aws.part_roles import Identities
+from meshplane.platform.sealing import NoSeal, Seal
 from meshplane.platform.store import Store
 
 if TYPE_CHECKING:  # it loads boto3
     from meshplane.platform.aws.calls import Aws
     from meshplane.platform.aws.datazone import DataZone
+    from meshplane.platform.aws.metrics import Metrics
 
 A = TypeVar("A")
 
@@ -36,6 +41,7 @@ class Ground:
         lake_folder: where local tables lie.
         scratch_folder: for files that nothing keeps; old ones are removed at each start.
         mask_key: 32 secret bytes of this mesh, for keyed hashes.
+        seal: closes what is secret in rows.
         owners_folder: where processes of this home show that they live.
         platform: every operation of the mesh, by its name.
         outbound: the one way out of the mesh.
@@ -48,10 +54,13 @@ class Ground:
         subscription_routes: who must approve a request for data, by classification.
         subscription_notice_days: how long before its end a subscriber is told of it.
         aws: calls AWS; None where nothing runs there.
+        identities: who the mesh is there; its parts may have roles of their own.
         on_aws: what runs there: `tables`, `lake`, `query`…
         portal: the mesh's domain in DataZone; None where nothing is shown there.
         shows_people: whether the mesh's people are those of AWS's single sign-on.
         aws_scan_usd_per_tib: what Athena charges for a TiB scanned.
+        metrics: takes figures for CloudWatch; None where they are not shown there.
+        shown: what the services of this process show in the portal, once all of them are built.
     """
 
     boundary: Boundary
@@ -75,14 +84,20 @@ class Ground:
     )
     subscription_notice_days: float = 7.0
     aws: "Aws | None" = None
+    identities: Identities = field(default_factory=Identities)
     on_aws: frozenset[str] = frozenset()
     portal: "DataZone | None" = None
     shows_people: bool = False
     aws_scan_usd_per_tib: float = 5.0
+    seal: Seal = field(default_factory=NoSeal)
+    metrics: "Metrics | None" = None
+    shown: PortalParts = field(default_factory=PortalParts)
 
     def aws_for(self, part: str) -> "Aws | None":
         """What calls AWS for a part that runs there; None for one that runs here."""
-        return self.aws if part in self.on_aws else None
+        if self.aws is None or part not in self.on_aws:
+            return None
+        return self.identities.session(self.aws, part)
 
 
 async def _nothing() -> None:
@@ -101,6 +116,7 @@ class Built(Generic[A]):
         queues: the queues that it works off.
         aside: the events that it follows to show them elsewhere. They have a relay of their own, as
             each takes many calls, and nobody waits for them.
+        portal: what it does about the portal, where its things are shown there.
         hang_up: ends the requests that go on for as long as the client likes; called when the
             process is asked to stop, before the others are waited for.
     """
@@ -112,6 +128,7 @@ class Built(Generic[A]):
     stop: Callable[[], Awaitable[None]] = field(default=_nothing)
     queues: Sequence[QueueHandler] = ()
     aside: Sequence[Consumer] = ()
+    portal: PortalPart | None = None
     hang_up: Callable[[], None] = field(default=lambda: None)
 
 

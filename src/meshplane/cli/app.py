@@ -13,6 +13,7 @@ from meshplane.cli import (
     aws,
     catalog,
     demo,
+    deployments,
     domains,
     events,
     lake,
@@ -44,8 +45,10 @@ app.command("demo")(demo.demo)
 app.command("token")(token.token)
 app.command("query")(query.query)
 app.command("search")(catalog.search)
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(domains.app, name="domains")
 app.add_typer(projects.app, name="projects")
+app.add_typer(deployments.app, name="deployments")
 app.add_typer(tables.app, name="tables")
 app.add_typer(assets.app, name="assets")
 app.add_typer(quality.app, name="quality")

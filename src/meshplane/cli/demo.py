@@ -6,7 +6,7 @@ import typer
 
 from meshplane.cli.demo_aws import SANDBOX_PARTS
 from meshplane.cli.session import JsonOption, fail
-from meshplane.kit.errors import MeshplaneError
+from meshplane.kit.errors import Invalid, MeshplaneError
 
 
 def demo(
@@ -21,25 +21,60 @@ def demo(
         str,
         typer.Option(help="With --aws: what of the mesh runs there, as aws_parts has it."),
     ] = SANDBOX_PARTS,
+    account: Annotated[
+        str,
+        typer.Option(
+            help="With --aws: in this account of AWS itself, which the MESHPLANE_AWS_… settings "
+            "name as well. What is made there stays and costs, until `meshplane aws remove`."
+        ),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Plays the journey on real data and checks every step of it.
 
     Exit code 0 only when every check held.
     """
-    from meshplane.cli.demo_play import play, play_on_sandbox
-    from meshplane.cli.demo_tell import SANDBOX, JsonTeller, TableTeller
+    from meshplane.cli.demo_play import play, play_on_account, play_on_sandbox
+    from meshplane.cli.demo_tell import ACCOUNT, SANDBOX, JsonTeller, TableTeller
 
-    ground = f"{SANDBOX} On it run: {parts}." if aws else None
+    ground = f"{ACCOUNT if account else SANDBOX} On it run: {parts}." if aws else None
     teller = JsonTeller(ground) if as_json else TableTeller(ground)
     there = None
     try:
         with teller:
-            if aws:
+            if account:
+                _check_account(account, aws=aws)
+                there = play_on_account(teller, parts)
+            elif aws:
                 there = play_on_sandbox(teller, parts)
             story = play(teller) if there is None else there.story
     except MeshplaneError as error:
         raise fail(error, as_json=as_json) from error
     teller.ends(story, there)
-    if not story.held or (there is not None and (there.drift or there.defects)):
+    if not story.held or (there is not None and there.trouble):
         raise typer.Exit(1)
+
+
+def _check_account(account: str, *, aws: bool) -> None:
+    """Makes sure that a demo in an account is meant, and can be taken away again.
+
+    Raises:
+        Invalid: ACCOUNT_NOT_MEANT, PREFIX_MISSING.
+    """
+    from meshplane.run.settings import read_settings
+
+    settings = read_settings()
+    if not aws or settings.aws_account != account:
+        raise Invalid(
+            "ACCOUNT_NOT_MEANT",
+            "A demo in an account is asked for with --aws, and the account is that of "
+            "MESHPLANE_AWS_ACCOUNT.",
+            field="account",
+        )
+    if not settings.aws_prefix:
+        raise Invalid(
+            "PREFIX_MISSING",
+            "A demo's names on AWS need a prefix, so that they can be told from others: set "
+            "MESHPLANE_AWS_PREFIX.",
+            field="aws_prefix",
+        )

@@ -1,8 +1,9 @@
 """What a demo on AWS runs against: a sandbox of AWS, in a process of its own."""
 
 import contextlib
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from meshplane.cli.demo_server import running_program
@@ -27,6 +28,8 @@ _ELSEWHERE = (
 )
 _NOWHERE = "/dev/null"
 _ASK_SECONDS = 60.0
+# What the names of the roles of a mesh's process and of its parts have in them.
+_MESH_ROLES, _DENIED = "meshplane-p", "AccessDenied"
 
 
 @contextlib.contextmanager
@@ -67,8 +70,23 @@ def require_sandbox() -> None:
         )
 
 
-def calls_of(url: str) -> dict[str, int]:
-    """How often each service of a sandbox was called, the most called first.
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a sandbox was called for.
+
+    Args:
+        counts: how often, by service, the most called first.
+        roles: by role of the mesh, the services that it called.
+        denied: calls of these roles that were not allowed.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    denied: tuple[str, ...] = ()
+
+
+def calls_of(url: str) -> Called:
+    """What a sandbox was called for until now.
 
     Raises:
         Unavailable: it does not tell (`SANDBOX_UNREACHABLE`).
@@ -77,10 +95,22 @@ def calls_of(url: str) -> dict[str, int]:
 
     try:
         answer = httpx.get(f"{url}/_sandbox/calls", timeout=_ASK_SECONDS).raise_for_status()
-        called = Counter(str(call["service"]) for call in answer.json())
+        calls: list[dict[str, str]] = answer.json()
+        counts = Counter(call["service"] for call in calls)
+        roles: dict[str, set[str]] = defaultdict(set)
+        denied: dict[str, None] = {}
+        for call in calls:
+            # Of a session: arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION.
+            role = call["principal"].partition(":assumed-role/")[2].partition("/")[0]
+            if _MESH_ROLES not in role:
+                continue
+            roles[role].add(call["service"])
+            if call["outcome"].startswith(_DENIED):
+                denied[f"{role}: {call['service']} {call['operation']}"] = None
     except (httpx.HTTPError, ValueError, KeyError) as error:
         raise Unavailable("SANDBOX_UNREACHABLE", f"No sandbox answers at {url}.") from error
-    return dict(called.most_common())
+    told = {role: sorted(services) for role, services in sorted(roles.items())}
+    return Called(dict(counts.most_common()), told, tuple(denied))
 
 
 def defects_of(folder: Path) -> tuple[str, ...]:

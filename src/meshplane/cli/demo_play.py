@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from meshplane.cli.demo_aws import calls_of, defects_of, running_sandbox
+from meshplane.cli.demo_aws import Called, calls_of, defects_of, running_sandbox
+from meshplane.cli.demo_roles import as_process, with_roles
 from meshplane.cli.demo_server import DemoServer, own_folder, running_server
 from meshplane.cli.identity import local_issuer
 from meshplane.client import Api, connect
@@ -24,10 +25,10 @@ from meshplane.sample.progress import FileProgressStore
 from meshplane.sample.stage import EMBEDDED_LAKE, Lake
 
 _KEY_PREFIX = "demo"
-_PATIENCE_SECONDS = 30.0
-_TERMINAL_SECONDS = 120.0
-_PREPARE_SECONDS = 300.0
-_SETTLE_SECONDS = 20.0
+_PATIENCE_SECONDS, _PATIENCE_ON_AWS_SECONDS = 30.0, 600.0
+_TERMINAL_SECONDS = 300.0
+_PREPARE_SECONDS = 1200.0
+_SETTLE_SECONDS, _SETTLE_ON_AWS_SECONDS = 20.0, 600.0
 _PAUSE_SECONDS = 0.2
 
 
@@ -57,6 +58,7 @@ class Terminal:
             capture_output=True,
             timeout=_TERMINAL_SECONDS,
             check=False,
+            env=environment(self._server.variables),
         )
         if ran.returncode != 0:
             raise Unavailable(
@@ -81,23 +83,51 @@ def play(audience: Audience) -> Story:
 
 
 @dataclass(frozen=True, slots=True)
-class SandboxStory:
-    """What came of a journey on a sandbox.
+class AwsStory:
+    """What came of a journey on AWS, or on a sandbox of it.
 
     Args:
         story: the journey.
-        calls: how often each service of AWS was called, the most called first.
         drift: what Lake Formation held otherwise than it should, once all was done.
+        called: what was called, and by whom; a sandbox alone tells.
         defects: what the sandbox found wrong with itself.
     """
 
     story: Story
-    calls: Mapping[str, int]
     drift: tuple[str, ...]
-    defects: tuple[str, ...]
+    called: Called = field(default_factory=Called)
+    defects: tuple[str, ...] = ()
+
+    @property
+    def trouble(self) -> bool:
+        """Whether something is not as it should be, though every check may hold."""
+        return bool(self.drift or self.defects or self.called.denied)
 
 
-def play_on_sandbox(audience: Audience, parts: str) -> SandboxStory:
+def play_on_account(audience: Audience, parts: str) -> AwsStory:
+    """As `play`, in the account of AWS that the settings name; what it makes there stays.
+
+    Args:
+        audience: is told as each step begins and ends.
+        parts: what of the mesh runs there, as the setting `aws_parts` has it.
+
+    Raises:
+        Missing: SAMPLE_ARCHIVE_MISSING.
+        Unavailable: SERVER_NOT_STARTED; COMMAND_FAILED, the account could not be prepared.
+    """
+    archive = NycFlights()
+    archive.require()
+    administrator = with_roles({"MESHPLANE_AWS_PARTS": parts})
+    _prepare(administrator)
+    with running_server(as_process(administrator)) as server:
+        story = _played(
+            audience, server, archive, lake_of(parts), patience_seconds=_PATIENCE_ON_AWS_SECONDS
+        )
+        drift = _drift(server, _SETTLE_ON_AWS_SECONDS) if story.trouble is None else ()
+    return AwsStory(story, drift)
+
+
+def play_on_sandbox(audience: Audience, parts: str) -> AwsStory:
     """As `play`, on a sandbox of AWS.
 
     Args:
@@ -113,9 +143,9 @@ def play_on_sandbox(audience: Audience, parts: str) -> SandboxStory:
     with own_folder() as folder:
         with _mesh_on_sandbox(folder, parts) as (server, sandbox):
             story = _played(audience, server, archive, lake_of(parts))
-            drift = _drift(server) if story.trouble is None else ()
-            calls = calls_of(sandbox)
-        return SandboxStory(story, calls, drift, defects_of(folder))
+            drift = _drift(server, _SETTLE_SECONDS) if story.trouble is None else ()
+            called = calls_of(sandbox)
+        return AwsStory(story, drift, called, defects_of(folder))
 
 
 def lake_of(parts: str) -> Lake:
@@ -132,17 +162,18 @@ def lake_of(parts: str) -> Lake:
 def _mesh_on_sandbox(folder: Path, parts: str) -> Iterator[tuple[DemoServer, str]]:
     """A server that runs, and where its sandbox answers."""
     with running_sandbox(folder, parts) as variables:
-        _prepare(variables)
-        with running_server(variables) as server:
+        administrator = with_roles(variables)
+        _prepare(administrator)
+        with running_server(as_process(administrator)) as server:
             yield server, str(variables["AWS_ENDPOINT_URL"])
 
 
-def _drift(server: DemoServer) -> tuple[str, ...]:
+def _drift(server: DemoServer, settle_seconds: float) -> tuple[str, ...]:
     """What differs in the lake once it had the time to follow."""
     with connect(server.url) as client:
-        issuer = local_issuer(server.home)
+        issuer = local_issuer(server.home, server.variables)
         api = Api(client, lambda: issuer.mint(ADMIN.user, ADMIN.groups))
-        give_up = time.monotonic() + _SETTLE_SECONDS
+        give_up = time.monotonic() + settle_seconds
         while True:
             found = tuple(f"{one['kind']} {one['key']}" for one in api.items("/lake/drift"))
             if not found or time.monotonic() >= give_up:
@@ -167,11 +198,18 @@ def _prepare(variables: Variables) -> None:
         )
 
 
-def _played(audience: Audience, server: DemoServer, archive: NycFlights, lake: Lake) -> Story:
+def _played(
+    audience: Audience,
+    server: DemoServer,
+    archive: NycFlights,
+    lake: Lake,
+    *,
+    patience_seconds: float = _PATIENCE_SECONDS,
+) -> Story:
     with connect(server.url) as client:
-        issuer = local_issuer(server.home)
+        issuer = local_issuer(server.home, server.variables)
         journey = Journey(
-            lambda token: Api(client, token, patience_seconds=_PATIENCE_SECONDS),
+            lambda token: Api(client, token, patience_seconds=patience_seconds),
             issuer.mint,
             FileProgressStore(server.home),
             archive=archive,

@@ -26,11 +26,13 @@ class DemoServer:
     Attributes:
         home: its home folder.
         url: where it answers.
+        variables: of its environment, beside those of this process.
     """
 
-    def __init__(self, home: Path, url: str) -> None:
+    def __init__(self, home: Path, url: str, variables: Variables) -> None:
         self.home = home
         self.url = url
+        self.variables = variables
 
 
 @contextlib.contextmanager
@@ -47,7 +49,7 @@ def running_server(variables: Variables | None = None) -> Iterator[DemoServer]:
         home = folder / "home"
         command = ["serve", "--home", str(home), "--port", "0"]
         with running_program("server", command, folder, variables) as url:
-            yield DemoServer(home, url)
+            yield DemoServer(home, url, variables or {})
 
 
 @contextlib.contextmanager

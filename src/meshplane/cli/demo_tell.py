@@ -10,7 +10,7 @@ from meshplane.sample.journey import CHAPTERS, Outcome, Story
 from meshplane.sample.stage import Step
 
 if TYPE_CHECKING:  # it loads the client
-    from meshplane.cli.demo_play import SandboxStory
+    from meshplane.cli.demo_play import AwsStory
 
 SANDBOX = (
     "This is the sandbox, which stands in for AWS on this machine. It is not AWS: what AWS "
@@ -18,11 +18,14 @@ SANDBOX = (
 )
 """What is said of a demo on the sandbox."""
 
+ACCOUNT = "This is AWS itself. `meshplane aws remove` takes away what is made there."
+"""What is said of a demo in an account."""
+
 _WIDTH = 110  # longer lines are tiring to read
 
 
 def document_of(
-    story: Story, seconds: float, ground: str | None = None, there: "SandboxStory | None" = None
+    story: Story, seconds: float, ground: str | None = None, there: "AwsStory | None" = None
 ) -> dict[str, Any]:
     """The story as one JSON document: the numbers by name, then every check.
 
@@ -38,7 +41,9 @@ def document_of(
         on = {
             "ranOn": ground,
             "differences": story.differences,
-            "awsCalls": there.calls,
+            "awsCalls": there.called.counts,
+            "awsRoles": there.called.roles,
+            "awsDenied": list(there.called.denied),
             "lakeDrift": list(there.drift),
             "sandboxDefects": list(there.defects),
         }
@@ -89,7 +94,7 @@ class JsonTeller:
     def ended(self, outcome: Outcome) -> None:
         """A step ended."""
 
-    def ends(self, story: Story, there: "SandboxStory | None" = None) -> None:
+    def ends(self, story: Story, there: "AwsStory | None" = None) -> None:
         """Prints the document."""
         seconds = time.perf_counter() - self._began
         present.print_json(document_of(story, seconds, self._ground, there))
@@ -129,7 +134,7 @@ class TableTeller:
         """Keeps the outcome for the chapter's table."""
         self._chapter.append(outcome)
 
-    def ends(self, story: Story, there: "SandboxStory | None" = None) -> None:
+    def ends(self, story: Story, there: "AwsStory | None" = None) -> None:
         """Prints the last chapter, what did not hold, and the summary."""
         self._print_chapter()
         for check in story.checks:
@@ -141,7 +146,7 @@ class TableTeller:
         if story.trouble is not None:
             self._console.print(present.problem_panel(story.trouble))
         if there is not None:
-            self._tell_of_sandbox(there)
+            self._tell_of_aws(there)
         held = sum(1 for check in story.checks if check.held)
         seconds = time.perf_counter() - self._began
         mark = "[bold green]✓[/]" if story.held else "[bold red]✗[/]"
@@ -151,15 +156,22 @@ class TableTeller:
         )
         self._say_ground()
 
-    def _tell_of_sandbox(self, there: "SandboxStory") -> None:
+    def _tell_of_aws(self, there: "AwsStory") -> None:
         for how in there.story.differences:
             self._console.print(f"[yellow]≠[/] Otherwise than embedded: {present.escaped(how)}")
         for what in there.drift:
             self._console.print(f"[red]✗[/] Drift in the lake at the end: {present.escaped(what)}")
         for defect in there.defects:
             self._console.print(f"[red]✗[/] {present.escaped(defect)}")
-        called = ", ".join(f"{service} {count:,}" for service, count in there.calls.items())
-        self._console.print(f"Calls of AWS, by service: {called}.")
+        for call in there.called.denied:
+            self._console.print(f"[red]✗[/] IAM does not allow {present.escaped(call)}")
+        counts = there.called.counts
+        if counts:
+            called = ", ".join(f"{service} {count:,}" for service, count in counts.items())
+            self._console.print(f"Calls of AWS, by service: {called}.")
+            self._console.print(
+                "The mesh made them as the roles of its parts, each with the policy of its part."
+            )
 
     def _say_ground(self) -> None:
         if self._ground is not None:

@@ -1,13 +1,18 @@
 """`meshplane quality`: runs a data product's rules and shows its score."""
 
-from typing import Annotated
+import time
+from typing import Annotated, Any
 
 import typer
 
 from meshplane.cli import present, resolve
 from meshplane.cli.session import Session, connected
+from meshplane.kit.errors import Unavailable
 
 app = typer.Typer(no_args_is_help=True, help="Data quality: rules, runs and scores.")
+
+_LONGEST_WAIT_SECONDS = 7_500.0
+_PAUSE_SECONDS = 2.0
 
 Name = Annotated[str, typer.Argument(help="The data product: aviation.flights, or its id.")]
 
@@ -28,6 +33,7 @@ _RULES: present.Columns = (
 )
 _RUNS: present.Columns = (
     ("Started", lambda run: present.moment(run["startedAt"])),
+    ("Status", "status"),
     ("Score", "score"),
     ("Passed", lambda run: f"{run['rulesPassed']} of {run['rulesTotal']}"),
     ("Run", "runId"),
@@ -37,19 +43,59 @@ _RUNS: present.Columns = (
 @app.command()
 @connected
 def run(session: Session, name: Name) -> None:
-    """Runs the ruleset of a data product. Exit code 1 when a rule does not hold."""
+    """Runs the ruleset of a data product. Exit code 1 when a rule does not hold.
+
+    A run that takes long goes on after the answer, and is waited for. Ctrl-C ends the waiting, not
+    the run.
+    """
     asset_id = resolve.asset_id(session.api, name)
     outcome = session.api.post("/data-quality/run", {"assetId": asset_id}, key=session.key())
+    outcome = _ended(session, outcome)
     session.show(
         outcome,
         lambda: present.stacked(
             present.listing(outcome["rules"], _RULES, nothing="No rules."),
-            f"{outcome['rulesPassed']} of {outcome['rulesTotal']} passed: "
-            f"score {present.text_of(outcome['score'])}",
+            _summary(outcome),
         ),
     )
-    if outcome["rulesPassed"] < outcome["rulesTotal"]:
+    if outcome["status"] != "completed" or outcome["rulesPassed"] < outcome["rulesTotal"]:
         raise typer.Exit(1)
+
+
+def _ended(session: Session, outcome: dict[str, Any]) -> dict[str, Any]:
+    """The run once it has ended.
+
+    Raises:
+        Unavailable: QUALITY_RUN_SLOW.
+    """
+    give_up = time.monotonic() + _LONGEST_WAIT_SECONDS
+    while outcome["status"] == "running":
+        if time.monotonic() > give_up:
+            raise Unavailable(
+                "QUALITY_RUN_SLOW", f"{outcome['runId']} goes on; look at it again later."
+            )
+        time.sleep(_PAUSE_SECONDS)
+        outcome = session.api.get(f"/data-quality/runs/{outcome['runId']}")
+    return outcome
+
+
+def _summary(outcome: dict[str, Any]) -> str:
+    if outcome["status"] != "completed":
+        return present.escaped(f"The run {outcome['status']}: {outcome['statusReason']}")
+    return (
+        f"{outcome['rulesPassed']} of {outcome['rulesTotal']} passed: "
+        f"score {present.text_of(outcome['score'])}"
+    )
+
+
+@app.command()
+@connected
+def cancel(
+    session: Session, run_id: Annotated[str, typer.Argument(help="The run: dqrun-….")]
+) -> None:
+    """Ends a run that goes on."""
+    ended = session.api.post(f"/data-quality/runs/{run_id}/cancel", key=session.key())
+    session.show(ended, lambda: _summary(ended))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 from meshplane.cli.reference_asyncapi import asyncapi_document
 from meshplane.cli.reference_commands import commands_page
 from meshplane.cli.reference_errors import errors_page
-from meshplane.cli.reference_iam import policies
+from meshplane.cli.reference_iam import SHIPPED, policies, shipped
 from meshplane.cli.reference_openapi import openapi_document
 from meshplane.cli.reference_pages import events_page, policies_page, settings_page
 
@@ -33,10 +33,16 @@ def pages() -> dict[str, str]:
 def main() -> None:
     """Writes the files into the folder that the command line names."""
     folder = Path(sys.argv[1])
-    for name, text in pages().items():
+    made = pages()
+    for stale in (folder / "iam").glob("*.json"):
+        if f"iam/{stale.name}" not in made:
+            stale.unlink()
+    for name, text in made.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
         print(f"wrote {folder / name}")
+    (PACKAGE / SHIPPED).write_text(shipped(PACKAGE), encoding="utf-8")
+    print(f"wrote {PACKAGE / SHIPPED}")
 
 
 if __name__ == "__main__":

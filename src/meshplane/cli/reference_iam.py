@@ -10,18 +10,30 @@ Source of the resources: the Service Authorization Reference, "Resource types" o
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from meshplane.cli.reference_aws_calls import CallSite, call_sites, sources, takes_roles
-from meshplane.sandbox.iam_actions import actions_of, passes_role
+from meshplane.cli.reference_iam_parts import (
+    ACCOUNT,
+    BUCKETS,
+    EVERY_BUCKET,
+    HANDED_ON,
+    MORE,
+    OWN_ROLES,
+    PREFIX,
+    PROJECT_ROLES,
+    REGION,
+    ROLES,
+    TAKEN,
+    parts_of,
+)
+from meshplane.sandbox.iam_actions import actions_of, passes_role, tagging
 from meshplane.sandbox.models import operations
 
-PREFIX = "${MESHPLANE_AWS_PREFIX}"
-_ACCOUNT, _REGION = "${MESHPLANE_AWS_ACCOUNT}", "${MESHPLANE_AWS_REGION}"
-_ROLES = f"arn:aws:iam::{_ACCOUNT}:role/{PREFIX}*"
-# The roles that a mesh takes elsewhere have names that the other party chose.
-_ROLES_ANYWHERE = "arn:aws:iam::*:role/*"
+SHIPPED = "run/aws_policies.json"
+"""Where the package has them, for `meshplane aws prepare`."""
 
 # What libraries call by themselves, without `Aws`: pyarrow reads and writes the files of tables, in
 # buckets whose keys belong to KMS.
@@ -49,6 +61,7 @@ _BESIDE: Mapping[str, Sequence[tuple[str, str]]] = {
 _RESOURCES: Mapping[str, Mapping[str, str]] = {
     "athena": {"workgroup/{prefix}*": ""},
     "cloudformation": {"stack/{prefix}*/*": ""},
+    "cognito-idp": {"userpool/*": ""},
     "datazone": {"domain/*": ""},
     "dynamodb": {"table/{prefix}*": ""},
     "events": {
@@ -66,21 +79,20 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
         "database/*": "",
         "table/*": "",
     },
-    "kms": {"alias/{prefix}*": "Alias", "key/*": ""},
+    "kms": {"alias/{prefix}meshplane-*": "Alias", "key/*": ""},
     "lambda": {"function:{prefix}*": ""},
     "scheduler": {"schedule-group/{prefix}*": "", "schedule/{prefix}*": ""},
-    "secretsmanager": {"secret:{prefix}*": ""},
+    "secretsmanager": {"secret:{prefix}meshplane/*": ""},
     "sns": {"{prefix}*": ""},
     "sqs": {"{prefix}*": ""},
     "states": {"execution:{prefix}*": "Execution", "stateMachine:{prefix}*": ""},
 }
-_GLOBAL: Mapping[str, Sequence[str]] = {
-    "iam": (_ROLES,),
-    "s3": ("arn:aws:s3:::*",),
-}
+_GLOBAL = frozenset({"iam", "s3"})
 # Actions that name no resource, so that only `*` allows them.
 _WITHOUT_RESOURCE = frozenset(
     {
+        "cognito-idp:CreateUserPool",
+        "cognito-idp:ListUserPools",
         "datazone:CreateDomain",
         "datazone:ListDomains",
         "kms:CreateKey",
@@ -105,32 +117,36 @@ def policies(package: Path) -> dict[str, str]:
     Args:
         package: the folder of the product's code.
     """
+    return {part: json.dumps(made, indent=2) + "\n" for part, made in _policies(package).items()}
+
+
+def shipped(package: Path) -> str:
+    """All of them, as the package has them: a line for each part."""
+    lines = [
+        f"{json.dumps(part)}: {json.dumps(made, separators=(',', ':'))}"
+        for part, made in _policies(package).items()
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+@cache
+def _policies(package: Path) -> dict[str, dict[str, Any]]:
     calls: dict[str, set[tuple[str, str]]] = defaultdict(set)
     acting = set()
     for path, text in sources(package):
-        part = part_of(path)
-        calls[part] |= {(site.service, operation(site)) for site in call_sites(path, text)}
-        if takes_roles(text):
-            acting.add(part)
+        sites = call_sites(path, text)
+        called = {(site.service, operation(site)) for site in sites}
+        called |= {(site.service, tag) for site in sites if (tag := _tag(site)) is not None}
+        acts = takes_roles(text)
+        for part in parts_of(path):
+            calls[part] |= called
+            if acts:
+                acting.add(part)
     return {
-        part: json.dumps(_policy({*called, *_BESIDE.get(part, ())}, acts=part in acting), indent=2)
-        + "\n"
+        part: _policy(part, {*called, *_BESIDE.get(part, ())}, acts=part in acting)
         for part, called in sorted(calls.items())
         if called
     }
-
-
-def part_of(path: str) -> str:
-    """The part that a file belongs to: its service, or else its package.
-
-    In `platform/aws` each of AWS's services that has files there is a part.
-    """
-    folders = path.split("/")
-    if folders[0] == "services" and len(folders) > 2:
-        return folders[1]
-    if folders[:2] == ["platform", "aws"]:
-        return folders[-1].removesuffix(".py").partition("_")[0]
-    return folders[0]
 
 
 def operation(site: CallSite) -> str:
@@ -142,7 +158,11 @@ def operation(site: CallSite) -> str:
     return operations(site.service)[site.method]
 
 
-def _policy(called: Iterable[tuple[str, str]], *, acts: bool) -> dict[str, Any]:
+def _tag(site: CallSite) -> str | None:
+    return tagging(site.service, operation(site), site.arguments.keys())
+
+
+def _policy(part: str, called: Iterable[tuple[str, str]], *, acts: bool) -> dict[str, Any]:
     called = sorted(called)
     grouped: dict[tuple[str, bool], set[str]] = defaultdict(set)
     for service, name in called:
@@ -153,7 +173,7 @@ def _policy(called: Iterable[tuple[str, str]], *, acts: bool) -> dict[str, Any]:
             "Sid": _sid(prefix) + ("Anywhere" if anywhere else ""),
             "Effect": "Allow",
             "Action": sorted(actions),
-            "Resource": ["*"] if anywhere else _resources(prefix, actions),
+            "Resource": ["*"] if anywhere else _resources(part, prefix, actions),
         }
         for (prefix, anywhere), actions in sorted(grouped.items())
     ]
@@ -164,7 +184,7 @@ def _policy(called: Iterable[tuple[str, str]], *, acts: bool) -> dict[str, Any]:
                 "Sid": "RolesHandedOn",
                 "Effect": "Allow",
                 "Action": ["iam:PassRole"],
-                "Resource": [_ROLES],
+                "Resource": list(HANDED_ON.get(part, OWN_ROLES)),
                 "Condition": {"StringEquals": {"iam:PassedToService": passed}},
             }
         )
@@ -174,9 +194,10 @@ def _policy(called: Iterable[tuple[str, str]], *, acts: bool) -> dict[str, Any]:
                 "Sid": "RolesTaken",
                 "Effect": "Allow",
                 "Action": ["sts:AssumeRole"],
-                "Resource": [_ROLES_ANYWHERE],
+                "Resource": list(TAKEN.get(part, PROJECT_ROLES)),
             }
         )
+    statements += [dict(one) for one in MORE.get(part, ())]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -188,15 +209,29 @@ def _is_anywhere(action: str) -> bool:
     return lists or action in _WITHOUT_RESOURCE
 
 
-def _resources(prefix: str, actions: Iterable[str]) -> list[str]:
-    if prefix in _GLOBAL:
-        return list(_GLOBAL[prefix])
-    start = f"arn:aws:{prefix}:{_REGION}:{_ACCOUNT}:"
+def _resources(part: str, prefix: str, actions: Iterable[str]) -> list[str]:
+    if prefix == "iam":
+        return list(ROLES.get(part, OWN_ROLES))
+    if prefix == "s3":
+        on_objects = [_is_on_objects(action) for action in actions]
+        buckets = BUCKETS.get(part, EVERY_BUCKET)
+        return [
+            *(buckets if not all(on_objects) else ()),
+            *(f"{bucket}/*" for bucket in buckets if any(on_objects)),
+        ]
+    start = f"arn:aws:{prefix}:{REGION}:{ACCOUNT}:"
     return [
         start + each.format(prefix=PREFIX)
         for each, word in _RESOURCES[prefix].items()
         if any(word in action for action in actions)
     ]
+
+
+def _is_on_objects(action: str) -> bool:
+    return "Object" in action or action in {
+        "s3:AbortMultipartUpload",
+        "s3:ListMultipartUploadParts",
+    }
 
 
 def _passed_to(service: str) -> str:

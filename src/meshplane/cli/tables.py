@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from meshplane.cli import present, resolve
+from meshplane.cli import present, resolve, shown
 from meshplane.cli.session import Session, connected
 
 app = typer.Typer(no_args_is_help=True, help="Iceberg tables and their snapshots.")
+shown.declare_projection(app)
 
 Name = Annotated[str, typer.Argument(help="Its project and name (weather-desk.weather), or id.")]
 

@@ -64,3 +64,16 @@ class AssetUpdated(Payload):
     asset_id: str
     updated_by: str
     fields: tuple[str, ...]
+
+
+class AssetMetadataChanged(Payload):
+    """Other glossary terms or forms stand on a data product; these are all that do now."""
+
+    source: ClassVar[str] = "management-app.assets"
+    entity_field: ClassVar[str] = "asset_id"
+
+    asset_id: str
+    terms: tuple[str, ...]
+    forms: tuple[str, ...]
+    changed_by: str
+    changed_at: str

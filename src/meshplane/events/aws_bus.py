@@ -27,6 +27,7 @@ from meshplane.events.rule_book import RuleBook
 from meshplane.kit.clock import Clock
 from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.aws.calls import Aws
+from meshplane.platform.sealing import Seal
 from meshplane.platform.store import Store
 from meshplane.platform.telemetry import log
 
@@ -74,6 +75,7 @@ class EventBridgeBus:
         dead_letters: the dead-letter queue, of `ensure_queues`.
         clock: the present.
         spill: keeps events that are too large.
+        seal: opens the keys of webhooks.
         poll_seconds: how long one look at the queue waits.
     """
 
@@ -88,12 +90,13 @@ class EventBridgeBus:
         dead_letters: Queue,
         clock: Clock,
         spill: Spill | None = None,
+        seal: Seal | None = None,
         poll_seconds: int = 20,
     ) -> None:
         self._store = store
         self._book = book
         self.publisher = EventBridgePublisher(store, aws, places.bus_name, clock, spill=spill)
-        self.rules = EventBridgeRules(aws, places, ApiDestinations(aws, store))
+        self.rules = EventBridgeRules(aws, places, ApiDestinations(aws, store, seal))
         self.schedules = EventBridgeSchedules(aws, places)
         self.archives = EventBridgeArchives(aws, places)
         self._messages = RuleMessages(store, book, places, clock)

@@ -12,8 +12,10 @@ from typing import Any
 from meshplane.events.aws import BusPlaces
 from meshplane.events.aws_targets import destination_name, is_direct
 from meshplane.events.rules import WEBHOOK_SECRETS, Rule, Target
+from meshplane.events.webhooks import secret_about
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
+from meshplane.platform.sealing import NoSeal, Seal
 from meshplane.platform.store import Store
 
 KEY_HEADER = "webhook-key"
@@ -28,15 +30,17 @@ class ApiDestinations:
     Args:
         aws: calls EventBridge.
         store: holds the keys of webhooks.
+        seal: opens them.
     """
 
-    def __init__(self, aws: Aws, store: Store) -> None:
+    def __init__(self, aws: Aws, store: Store, seal: Seal | None = None) -> None:
         self._aws = aws
         self._store = store
+        self._seal = seal or NoSeal()
 
     async def arn(self, rule: str, target: Target) -> str:
         """The ARN of a webhook's destination; empty where it is not as it should be."""
-        found = await self._described(destination_name(rule, target.id))
+        found = await self._described(self._name(rule, target.id))
         if found is None or found["InvocationEndpoint"] != target.url:
             return ""
         return str(found["ApiDestinationArn"])
@@ -54,7 +58,7 @@ class ApiDestinations:
     async def remove(self, rule: str, targets: list[str]) -> None:
         """Removes what the webhooks of a rule had; what is not there is no error."""
         for target in targets:
-            name = destination_name(rule, target)
+            name = self._name(rule, target)
             for delete in (self._delete_destination, self._delete_connection):
                 try:
                     await delete(name)
@@ -62,8 +66,11 @@ class ApiDestinations:
                     if error.aws_code != _NOT_FOUND:
                         raise
 
+    def _name(self, rule: str, target: str) -> str:
+        return destination_name(self._aws.place.prefix, rule, target)
+
     async def _ensure_one(self, rule: str, target: Target) -> None:
-        name = destination_name(rule, target.id)
+        name = self._name(rule, target.id)
         found = await self._described(name)
         if found is not None:
             if found["InvocationEndpoint"] != target.url:
@@ -89,7 +96,9 @@ class ApiDestinations:
             if error.aws_code != _NOT_FOUND:
                 raise
         secret = await self._store.begin().get(WEBHOOK_SECRETS, rule, target.id)
-        key = secret.item["secret"] if secret is not None else ""
+        key = ""
+        if secret is not None:
+            key = await self._seal.open(secret.item["secret"], secret_about(secret.item))
         made = await self._aws.call(
             "events",
             "create_connection",

@@ -24,6 +24,9 @@ from meshplane.platform.aws.calls import Aws
 from meshplane.platform.store import Store, UnitOfWork
 
 DATAZONE = "aws.datazone"
+LISTENER = "meshplane-datazone"
+"""What the rule and the queue are called, without the mesh's prefix."""
+
 Callback = Callable[[UnitOfWork, Mapping[str, Any]], Awaitable[None]]
 """Called with a unit of work and the event as EventBridge delivers it. It does not commit."""
 
@@ -51,7 +54,7 @@ class DataZoneListener:
         clock: Clock,
         *,
         sources: Sequence[str] = (DATAZONE,),
-        name: str = "meshplane-datazone",
+        name: str = LISTENER,
         poll_seconds: int = 20,
     ) -> None:
         self._store = store
@@ -66,31 +69,7 @@ class DataZoneListener:
 
     async def ensure(self) -> Queue:
         """Makes the queues, and the rule on the default bus; the same again writes the same."""
-        rule_arn = (
-            f"arn:aws:events:{self._places.place.region}:{self._places.place.account}"
-            f":rule/{self._name}"
-        )
-        dead = await ensure_queue(self._aws, f"{self._name}-dead")
-        queue = await ensure_queue(
-            self._aws,
-            self._name,
-            dead_letter=dead,
-            statements=lambda arn: [allow_events(arn, [rule_arn])],
-        )
-        await self._aws.call(
-            "events",
-            "put_rule",
-            Name=self._name,
-            EventPattern=orjson.dumps({"source": self._sources}).decode(),
-            State="ENABLED",
-            Description=f"{TAG}: what AWS tells of itself.",
-        )
-        answer = await self._aws.call(
-            "events", "put_targets", Rule=self._name, Targets=[{"Id": "queue", "Arn": queue.arn}]
-        )
-        if answer.get("FailedEntryCount"):
-            raise Invalid("LISTENER_REFUSED", "EventBridge does not take the listener's queue.")
-        return queue
+        return await ensure_listener(self._aws, self._name, self._sources)
 
     async def start(self) -> None:
         """Makes what it needs, and begins to listen."""
@@ -115,7 +94,8 @@ class DataZoneListener:
         """
         event = _event(message.body)
         work = self._store.begin()
-        if not await hear(work, event["id"], self._clock.now()):
+        # Each listener hears for itself, also where they share a store.
+        if not await hear(work, f"{self._name}/{event['id']}", self._clock.now()):
             return
         await self._callback(work, event)
         try:
@@ -126,6 +106,41 @@ class DataZoneListener:
     async def _made_reader(self) -> SqsReader:
         queue = await self.ensure()
         return SqsReader(self._aws, queue.url, self.handle, poll_seconds=self._poll_seconds)
+
+
+async def ensure_listener(aws: Aws, name: str, sources: Sequence[str]) -> Queue:
+    """Makes the queues, and the rule on the default bus; the same again writes the same.
+
+    Args:
+        aws: calls EventBridge and SQS.
+        name: of the rule and the queue.
+        sources: whose events; `aws.` ones.
+
+    Raises:
+        Invalid: LISTENER_REFUSED.
+    """
+    rule_arn = f"arn:aws:events:{aws.place.region}:{aws.place.account}:rule/{name}"
+    dead = await ensure_queue(aws, f"{name}-dead")
+    queue = await ensure_queue(
+        aws,
+        name,
+        dead_letter=dead,
+        statements=lambda arn: [allow_events(arn, [rule_arn])],
+    )
+    await aws.call(
+        "events",
+        "put_rule",
+        Name=name,
+        EventPattern=orjson.dumps({"source": list(sources)}).decode(),
+        State="ENABLED",
+        Description=f"{TAG}: what AWS tells of itself.",
+    )
+    answer = await aws.call(
+        "events", "put_targets", Rule=name, Targets=[{"Id": "queue", "Arn": queue.arn}]
+    )
+    if answer.get("FailedEntryCount"):
+        raise Invalid("LISTENER_REFUSED", "EventBridge does not take the listener's queue.")
+    return queue
 
 
 def _event(body: str) -> dict[str, Any]:

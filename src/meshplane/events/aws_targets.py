@@ -96,9 +96,15 @@ def retry_policy(target: Target) -> dict[str, int]:
     return {"MaximumRetryAttempts": retries, "MaximumEventAgeInSeconds": age}
 
 
-def destination_name(rule: str, target: str) -> str:
-    """The name of the API destination, and of its connection, of a webhook."""
-    return f"meshplane-{hashlib.sha256(f'{rule}:{target}'.encode()).hexdigest()[:32]}"
+def destination_name(prefix: str, rule: str, target: str) -> str:
+    """The name of the API destination, and of its connection, of a webhook.
+
+    Args:
+        prefix: what the mesh's names on AWS begin with; up to 21 characters, as names have 64.
+        rule: the name of the rule.
+        target: the id of its target.
+    """
+    return f"{prefix}meshplane-{hashlib.sha256(f'{rule}:{target}'.encode()).hexdigest()[:32]}"
 
 
 def _direct(target: Target, places: BusPlaces, destination: str | None) -> dict[str, Any]:

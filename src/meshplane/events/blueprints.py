@@ -6,7 +6,10 @@ from meshplane.events.payload import Payload
 
 
 class DeploymentCompleted(Payload):
-    """A deployment to an environment of a project has ended; `status` is `SUCCESS` or `FAILED`."""
+    """What was done with a deployment to an environment of a project has ended.
+
+    `status` is `SUCCESS`, `FAILED`, `CANCELLED`, `ROLLED_BACK` or `REMOVED`.
+    """
 
     source: ClassVar[str] = "management-app.blueprints"
     entity_field: ClassVar[str] = "project_id"

@@ -31,6 +31,8 @@ RESERVED_QUEUES = frozenset(
         *(WORKFLOW_STARTS, FUNCTIONS, WEBHOOKS, "consumers"),
         *("meshplane-tasks", "approval-queue", "approval-deadlines", "subscription-decisions"),
         *("lake-reconciliations", "execution-commands", "task-answers", "rule-messages"),
+        *("portal-reconciliations", "projection-reconciliations"),
+        *("deployments", "quality-runs"),
     }
 )
 """Queues that parts of the mesh work off: people neither send to them nor receive from them."""

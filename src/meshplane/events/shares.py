@@ -6,7 +6,10 @@ from meshplane.events.payload import Payload
 
 
 class CrossAccountShareInitiated(Payload):
-    """An asset is to be shared with another account, which has yet to accept."""
+    """An asset is to be shared with another account, which has yet to accept.
+
+    `readerRole` is the role there that is to read it, on AWS; null where none was named.
+    """
 
     source: ClassVar[str] = "management-app.shares"
     entity_field: ClassVar[str] = "share_id"
@@ -16,6 +19,7 @@ class CrossAccountShareInitiated(Payload):
     asset_name: str
     target_account: str
     permissions: tuple[str, ...]
+    reader_role: str | None
     initiated_by: str
     initiated_at: str
 

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from meshplane.events.queues import GiveUp, Message, QueueHandler, RetryAfter
 from meshplane.events.rules import WEBHOOK_SECRETS, WEBHOOKS
 from meshplane.kit.clock import Clock
 from meshplane.kit.errors import Invalid, Refused, Unavailable
+from meshplane.platform.sealing import NoSeal, Seal
 from meshplane.platform.store import UnitOfWork
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
@@ -33,11 +35,13 @@ class Webhooks:
     Args:
         outbound: the way out.
         clock: for the time that is signed.
+        seal: opens the keys of webhooks.
     """
 
-    def __init__(self, outbound: Outbound, clock: Clock) -> None:
+    def __init__(self, outbound: Outbound, clock: Clock, seal: Seal | None = None) -> None:
         self._outbound = outbound
         self._clock = clock
+        self._seal = seal or NoSeal()
 
     @property
     def handler(self) -> QueueHandler:
@@ -50,11 +54,12 @@ class Webhooks:
         Raises:
             GiveUp: WEBHOOK_REFUSED, WEBHOOK_GONE, HOST_NOT_ALLOWED, URL_INVALID: no retry helps.
             RetryAfter: WEBHOOK_BUSY; the other side said when to come again.
-            Unavailable: WEBHOOK_FAILED and what `Outbound.request` raises.
+            Unavailable: WEBHOOK_FAILED, SEAL_UNKNOWN, and what `Outbound.request` raises.
         """
         secret = await work.get(WEBHOOK_SECRETS, message.body["rule"], message.body["target"])
         if secret is None:
             raise GiveUp("WEBHOOK_GONE", "The rule has no such webhook any more.")
+        key = await self._seal.open(secret.item["secret"], secret_about(secret.item))
         body = orjson.dumps(cloud_event(message.body))
         # The same id at every attempt, so that the receiver can tell a repetition.
         message_id = f"msg_{message.key[:40]}"
@@ -63,7 +68,7 @@ class Webhooks:
             "content-type": CONTENT_TYPE,
             "webhook-id": message_id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": signature(secret.item["secret"], message_id, timestamp, body),
+            "webhook-signature": signature(key, message_id, timestamp, body),
         }
         try:
             answer = await self._outbound.request(
@@ -109,6 +114,11 @@ def cloud_event(body: dict[str, Any]) -> dict[str, Any]:
     if event["subject"]:
         made["subject"] = event["subject"]
     return made
+
+
+def secret_about(item: Mapping[str, Any]) -> str:
+    """What the key of a webhook is sealed as; `item`: its row."""
+    return f"webhook\n{item['rule']}\n{item['target']}"
 
 
 def new_secret() -> str:

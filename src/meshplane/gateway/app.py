@@ -48,6 +48,7 @@ def application(
     is_ready: Callable[[], bool],
     run: Callable[[], AbstractAsyncContextManager[None]],
     way: RightOfWay | None = None,
+    metrics: RequestMetrics | None = None,
 ) -> ASGIApp:
     """The ASGI application.
 
@@ -60,6 +61,7 @@ def application(
         is_ready: whether requests can be served now.
         run: what runs while the server runs.
         way: requests take it, and what runs beside them gives it.
+        metrics: counts requests.
     """
 
     @asynccontextmanager
@@ -67,7 +69,7 @@ def application(
         async with run():
             yield
 
-    metrics = RequestMetrics()
+    metrics = metrics or RequestMetrics()
     operations = [*operations, *_operations(boundary, metrics)]
     app = Starlette(
         routes=[

@@ -1,8 +1,10 @@
-"""A user pool of Amazon Cognito as an issuer whose access tokens are trusted.
+"""A user pool of Amazon Cognito as an issuer whose tokens are trusted.
 
 Cognito's access tokens have no `aud`: `client_id` says whom they are for, and `token_use` that they
-are access tokens; an ID token, which has `aud`, is refused. Groups stand in `cognito:groups`. The
-subject is `sub`, which is never given twice; names and e-mail addresses are.
+are access tokens. An ID token has the client as its `aud`; it is refused unless it is asked for.
+Groups stand in `cognito:groups` of both. The subject is `sub`, which is never given twice, or the
+user's name, which is easier to read and given again once a user is deleted. Tokens of programs
+(client credentials) have no name and no groups, and the client's id as their `sub`.
 https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
 """
 
@@ -47,6 +49,8 @@ def cognito_issuer(
     clock: Clock,
     *,
     endpoint_url: str | None = None,
+    takes_id_tokens: bool = False,
+    by_name: bool = False,
 ) -> TrustedIssuer:
     """A user pool as an issuer for `TokenVerifier`.
 
@@ -56,6 +60,8 @@ def cognito_issuer(
         client: makes the requests for the pool's keys.
         clock: tells the present.
         endpoint_url: where a sandbox plays Cognito; it has the keys, but no discovery document.
+        takes_id_tokens: whether ID tokens are accepted beside access tokens.
+        by_name: whether people are known by their user names, instead of `sub`.
 
     Raises:
         Invalid: POOL_INVALID, ISSUER_INVALID without a client id.
@@ -69,4 +75,7 @@ def cognito_issuer(
         groups_claim=GROUPS_CLAIM,
         # Cognito's tokens do not say `at+jwt`.
         requires_access_token_type=False,
+        takes_id_tokens=takes_id_tokens,
+        subject_claim="username" if by_name else "sub",
+        id_subject_claim="cognito:username" if by_name else "sub",
     )

@@ -11,7 +11,7 @@ import secrets
 import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from meshplane.gateway.token_claims import (
@@ -24,7 +24,7 @@ from meshplane.gateway.token_claims import (
     TrustedIssuer,
     is_clean_name,
 )
-from meshplane.gateway.token_keys import StaticKeys
+from meshplane.gateway.token_keys import KeySource, StaticKeys
 from meshplane.gateway.token_parts import MAX_TOKEN_BYTES, encode_base64url
 from meshplane.kit.clock import Clock
 from meshplane.kit.errors import Invalid, TooLarge, Unavailable
@@ -40,6 +40,22 @@ _ALGORITHM = "RS256"
 _KEY_BITS = 2048
 _MAX_KEY_FILE_BYTES = 16 * 1024
 _MAX_LIFETIME_SECONDS = 24 * 3600
+
+
+class SigningKeys(Protocol):
+    """What the embedded issuer signs with."""
+
+    def sign(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
+        """Signs claims as a compact token; the header gets `alg` and `kid`."""
+        ...
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys as a JWK set (RFC 7517)."""
+        ...
+
+    def source(self) -> KeySource:
+        """The public keys, for whom the issuer is trusted by."""
+        ...
 
 
 class IssuerKeys:
@@ -84,11 +100,28 @@ class IssuerKeys:
                 "ISSUER_KEY_STORAGE",
                 f"The issuer's key {path} cannot be read or written ({error.strerror}).",
             ) from error
-        return cls(_parse_key(pem, path))
+        return cls(_parse_key(pem, f"The file {path}"))
+
+    @classmethod
+    def parse(cls, pem: str, where: str) -> "IssuerKeys":
+        """The key of a PEM text.
+
+        Args:
+            pem: the text.
+            where: what holds it, for errors: `The secret …`.
+
+        Raises:
+            Invalid: ISSUER_KEY_DAMAGED, ISSUER_KEY_WEAK.
+        """
+        return cls(_parse_key(pem.encode(), where))
 
     def jwks(self) -> dict[str, Any]:
         """The public key as a JWK set (RFC 7517)."""
         return {"keys": [{**self._public, "kid": self.kid, "use": "sig", "alg": _ALGORITHM}]}
+
+    def source(self) -> KeySource:
+        """The public key, which does not change."""
+        return StaticKeys(self.jwks())
 
     def sign(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
         """Signs claims as a compact token; the header gets `alg` and `kid`."""
@@ -124,7 +157,7 @@ class EmbeddedIssuer:
 
     def __init__(
         self,
-        keys: IssuerKeys,
+        keys: SigningKeys,
         issuer_url: str,
         audience: str,
         clock: Clock,
@@ -238,7 +271,7 @@ class EmbeddedIssuer:
         """
         return TrustedIssuer(
             issuer=self.issuer_url,
-            keys=StaticKeys(self.jwks()),
+            keys=self._keys.source(),
             audiences=frozenset({self.audience}),
             may_name_services=may_name_services,
         )
@@ -301,15 +334,21 @@ def _check_mint(
         )
 
 
-def _create_key_file(path: Path) -> None:
+def new_key_pem() -> str:
+    """A new signing key in PEM."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    pem = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS).private_bytes(
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+    return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
-    )
+    ).decode()
+
+
+def _create_key_file(path: Path) -> None:
+    pem = new_key_pem().encode()
     temporary = path.with_name(f".{KEY_FILE}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -340,7 +379,7 @@ def _read_key_file(path: Path) -> bytes:
         # The open file is asked, not the path: it cannot be exchanged in between.
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_KEY_FILE_BYTES:
-            raise _damaged(path)
+            raise _damaged(f"The file {path}")
         if status.st_uid not in (0, os.geteuid()):
             raise Invalid(
                 "ISSUER_KEY_EXPOSED",
@@ -356,7 +395,7 @@ def _read_key_file(path: Path) -> bytes:
         return file.read()
 
 
-def _parse_key(pem: bytes, path: Path) -> "RSAPrivateKey":
+def _parse_key(pem: bytes, where: str) -> "RSAPrivateKey":
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -364,15 +403,15 @@ def _parse_key(pem: bytes, path: Path) -> "RSAPrivateKey":
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _damaged(path) from None
+        raise _damaged(where) from None
     if not isinstance(key, RSAPrivateKey):
-        raise _damaged(path)
+        raise _damaged(where)
     return key
 
 
-def _damaged(path: Path) -> Invalid:
+def _damaged(where: str) -> Invalid:
     return Invalid(
         "ISSUER_KEY_DAMAGED",
-        f"The file {path} holds no RSA private key in PEM form; restore it from a backup, or "
+        f"{where} holds no RSA private key in PEM form; restore it from a backup, or "
         "delete it, so that a new key is made and all tokens become invalid.",
     )

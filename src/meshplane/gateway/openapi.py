@@ -113,6 +113,8 @@ def _answers(route: OperationRoute) -> tuple[int, dict[int | str, dict[str, Any]
             "description": "A problem document (RFC 9457); `code` is stable.",
         }
     }
+    if operation.goes_on is not None:
+        answers[202] = {"model": kind, "description": "It goes on: read it again until it ended."}
     for media_type, model in operation.answers.items():
         told = answers.setdefault(status, {"description": "Done.", "content": {}})
         told["content"][media_type] = {}

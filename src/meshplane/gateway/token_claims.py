@@ -62,6 +62,10 @@ class TrustedIssuer:
         requires_access_token_type: whether the header must say `at+jwt`. Without it the claims
             must show that this is no ID, refresh or logout token.
         may_name_services: whether this issuer may vouch for Meshplane's own services.
+        takes_id_tokens: whether a token that says of itself that it is an ID token (`token_use`)
+            is accepted as well, if one of `client_ids` is its only audience.
+        subject_claim, id_subject_claim: the claim that names whose token it is, in access tokens
+            and in such ID tokens.
 
     Raises:
         Invalid: ISSUER_INVALID.
@@ -75,6 +79,9 @@ class TrustedIssuer:
     groups_claim: str = "groups"
     requires_access_token_type: bool = True
     may_name_services: bool = False
+    takes_id_tokens: bool = False
+    subject_claim: str = "sub"
+    id_subject_claim: str = "sub"
 
     def __post_init__(self) -> None:
         if not is_clean_name(self.issuer):
@@ -135,7 +142,7 @@ def check_claims(
     service, on_behalf_of = _service(claims, trusted)
     via, hops = _led_here(claims, trusted)
     identity = Identity(
-        subject=_name(claims.get("sub"), "subject (sub)"),
+        subject=_subject(claims, trusted),
         groups=_groups(claims, trusted.groups_claim),
         issuer=trusted.issuer,
         service=service,
@@ -182,7 +189,7 @@ def _check_kind(claims: Mapping[str, Any], token_type: str | None, trusted: Trus
         raise wrong_kind
     # Cognito says the kind in `token_use`, Keycloak in a claim named `typ`.
     use, kind = claims.get("token_use", "access"), claims.get("typ", "Bearer")
-    if use != "access" or kind != "Bearer":
+    if kind != "Bearer" or not (use == "access" or _is_id_token(claims, trusted)):
         raise wrong_kind
     says_access = "token_use" in claims or "typ" in claims
     if not says_access and ("aud" not in claims or _MARKS_OF_OTHER_TOKENS.intersection(claims)):
@@ -217,6 +224,10 @@ def _instant(claims: Mapping[str, Any], name: str) -> float | None:
 
 def _check_audience(claims: Mapping[str, Any], trusted: TrustedIssuer) -> None:
     refused = Unauthenticated("TOKEN_AUDIENCE", "The token was issued for somebody else.")
+    if _is_id_token(claims, trusted):
+        if not isinstance(claims.get("aud"), str) or claims["aud"] not in trusted.client_ids:
+            raise refused
+        return
     if "aud" not in claims:
         client_id = claims.get("client_id")
         if not isinstance(client_id, str) or client_id not in trusted.client_ids:
@@ -233,6 +244,17 @@ def _check_audience(claims: Mapping[str, Any], trusted: TrustedIssuer) -> None:
         trusted.audiences | trusted.companion_audiences
     ).issuperset(names):
         raise refused
+
+
+def _is_id_token(claims: Mapping[str, Any], trusted: TrustedIssuer) -> bool:
+    """Whether it is an ID token of an issuer whose ID tokens are accepted."""
+    return trusted.takes_id_tokens and claims.get("token_use") == "id"
+
+
+def _subject(claims: Mapping[str, Any], trusted: TrustedIssuer) -> str:
+    is_id = _is_id_token(claims, trusted)
+    claim = trusted.id_subject_claim if is_id else trusted.subject_claim
+    return _name(claims.get(claim), f"subject ({claim})")
 
 
 def _service(claims: Mapping[str, Any], trusted: TrustedIssuer) -> tuple[str | None, str | None]:

@@ -3,12 +3,16 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from meshplane.kit.clock import Clock
 from meshplane.kit.errors import Invalid
 from meshplane.run.settings import Settings
 
 if TYPE_CHECKING:  # it loads boto3
     from meshplane.platform.aws.calls import Aws
     from meshplane.platform.aws.datazone import DataZone
+    from meshplane.platform.aws.metrics import Metrics
+    from meshplane.platform.aws.part_roles import Identities
+    from meshplane.platform.aws.place import AwsPlace
 
 
 def aws_of(settings: Settings) -> "Aws | None":
@@ -19,12 +23,7 @@ def aws_of(settings: Settings) -> "Aws | None":
     """
     if not settings.aws_parts or settings.aws_region is None or settings.aws_account is None:
         return None
-    if find_spec("boto3") is None:
-        raise Invalid(
-            "EXTRA_MISSING",
-            "aws_parts needs the client of AWS: install it with pip install 'meshplane[aws]'.",
-            field="aws_parts",
-        )
+    _demand_client()
     from meshplane.platform.aws.calls import Aws
     from meshplane.platform.aws.place import AwsPlace
 
@@ -35,14 +34,63 @@ def aws_of(settings: Settings) -> "Aws | None":
             endpoint_url=settings.aws_endpoint_url,
             account_roles=settings.aws_account_roles,
             prefix=settings.aws_prefix,
+            most_attempts=settings.aws_attempts,
+            read_seconds=settings.aws_read_seconds,
         )
     )
+
+
+def caller_of_nobody(settings: Settings) -> "Aws":
+    """What calls operations of AWS that need no credentials, such as signing in.
+
+    Raises:
+        Invalid: EXTRA_MISSING; SETTING_INVALID, the settings name no region.
+    """
+    region, _, _ = (settings.aws_cognito_pool or "").partition("_")
+    region = settings.aws_region or region
+    if not region:
+        raise Invalid(
+            "SETTING_INVALID",
+            "Setting aws_region: name the region, or the user pool, whose id begins with it.",
+            field="aws_region",
+        )
+    _demand_client()
+    from meshplane.platform.aws.calls import Aws
+    from meshplane.platform.aws.place import AwsPlace
+
+    return Aws(AwsPlace(region, settings.aws_account or "", settings.aws_endpoint_url))
+
+
+def _demand_client() -> None:
+    if find_spec("boto3") is None:
+        raise Invalid(
+            "EXTRA_MISSING",
+            "aws_parts needs the client of AWS: install it with pip install 'meshplane[aws]'.",
+            field="aws_parts",
+        )
+
+
+def identities_of(settings: Settings, place: "AwsPlace") -> "Identities":
+    """Who the mesh is on AWS, as the settings say it."""
+    from meshplane.platform.aws.part_roles import identities
+
+    return identities(place, settings.aws_parts, settings.aws_part_roles, settings.aws_principals)
+
+
+def part_aws(settings: Settings, aws: "Aws", part: str) -> "Aws":
+    """What calls AWS for a part: a session of its own role, where it has one."""
+    return identities_of(settings, aws.place).session(aws, part)
 
 
 def portal_of(settings: Settings, aws: "Aws | None") -> "DataZone | None":
     """The mesh's domain in DataZone; None where the portal is not on AWS."""
     if aws is None or "portal" not in settings.aws_parts:
         return None
+    return zone_of(part_aws(settings, aws, "portal"))
+
+
+def zone_of(aws: "Aws") -> "DataZone":
+    """The mesh's domain in DataZone, as a principal sees it."""
     from meshplane.platform.aws.datazone import DataZone
     from meshplane.platform.aws.names import PORTAL_ROLE, project_role_arn, role_arn
 
@@ -52,3 +100,13 @@ def portal_of(settings: Settings, aws: "Aws | None") -> "DataZone | None":
         execution_role=role_arn(aws.place, PORTAL_ROLE),
         acting=lambda project_id: aws.as_role(project_role_arn(aws.place, project_id), "meshplane"),
     )
+
+
+def metrics_of(settings: Settings, aws: "Aws | None", clock: Clock) -> "Metrics | None":
+    """What sends figures to CloudWatch; None where they are not shown there."""
+    if aws is None or "metrics" not in settings.aws_parts:
+        return None
+    from meshplane.platform.aws.metrics import Metrics
+
+    own = part_aws(settings, aws, "metrics")
+    return Metrics(own, clock, interval_seconds=settings.aws_metrics_seconds)

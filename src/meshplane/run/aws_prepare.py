@@ -12,7 +12,7 @@ from meshplane.platform.aws.errors import AwsRejected
 
 Told = Literal["made", "was there", "changed", "would be made", "would be changed"]
 
-_DENIED = frozenset(
+DENIED = frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
@@ -22,6 +22,8 @@ _DENIED = frozenset(
         "403",
     }
 )
+"""What AWS's services say where IAM does not allow a call."""
+
 # Where the action's service is not called what botocore calls it, and where an operation's
 # permission has another name than the operation.
 _PREFIXES = {"stepfunctions": "states"}
@@ -107,7 +109,7 @@ def _named(error: MeshplaneError, step: Step) -> MeshplaneError:
     # Adapters may have made something of the refusal.
     while found is not None and not isinstance(found, AwsRejected):
         found = found.__cause__
-    if found is None or found.aws_code not in _DENIED:
+    if found is None or found.aws_code not in DENIED:
         return error
     return Refused(
         "AWS_NOT_ALLOWED",

@@ -19,6 +19,7 @@ from meshplane.platform.aws.names import (
     SCHEDULER_ROLE,
     TARGETS_ROLE,
     WORKFLOWS_ROLE,
+    domain_bucket_arns,
 )
 from meshplane.platform.aws.place import AwsPlace
 from meshplane.workflows.built_in import definition_texts
@@ -28,7 +29,6 @@ POLICY = "meshplane"
 """The name of the one inline policy of each role."""
 
 _VERSION = "2012-10-17"
-_LAKE = "arn:aws:s3:::data-lake-*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _common(place: AwsPlace) -> list[dict[str, Any]]:
 
 def _quality(place: AwsPlace) -> ServiceRole:
     """Which rows it reads, Lake Formation decides: needs AWS."""
-    glue = f"arn:aws:glue:{place.region}:{place.account}"
+    glue, buckets = f"arn:aws:glue:{place.region}:{place.account}", domain_bucket_arns(place)
     allowed = [
         _allow(
             ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartitions"],
@@ -135,8 +135,8 @@ def _quality(place: AwsPlace) -> ServiceRole:
             [f"{glue}:dataQualityRuleset/*"],
         ),
         _allow(["lakeformation:GetDataAccess"], ["*"]),
-        _allow(["s3:GetObject"], [f"{_LAKE}/*"]),
-        _allow(["s3:ListBucket", "s3:GetBucketLocation"], [_LAKE]),
+        _allow(["s3:GetObject"], [f"{bucket}/*" for bucket in buckets]),
+        _allow(["s3:ListBucket", "s3:GetBucketLocation"], buckets),
         _allow(
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
             [f"arn:aws:logs:{place.region}:{place.account}:log-group:/aws-glue/*"],

@@ -7,16 +7,22 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from meshplane.platform.aws.part_roles import MADE
+
 PARTS = (
     "store", "tables", "lake", "query", "bus", "workflows", "portal", "shares", "quality",
-    "blueprints",
+    "blueprints", "metrics", "notices", "identity", "keys", "secrets",
 )  # fmt: skip
 """What can run on AWS, each by itself."""
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
+_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:((role|user)/[\w+=,.@/-]+|root)")
 _PREFIX = re.compile(r"([a-z][a-z0-9-]{0,20})?")
+# "CreateUserPool" and "CreateUserPoolClient" in Cognito's API reference.
+_POOL = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]_[0-9A-Za-z]{1,45}")
+_CLIENT = re.compile(r"[\w+]{1,128}", re.ASCII)
 
 
 class AwsSettings(BaseSettings):
@@ -32,12 +38,47 @@ class AwsSettings(BaseSettings):
         default_factory=dict,
         description="The role that the mesh takes in other accounts: `ACCOUNT=ARN,…`.",
     )
+    aws_part_roles: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="The role that a part calls AWS as: `store=ARN,lake=ARN,…`, or `made` for "
+        "those that `meshplane aws prepare` makes. A part with none calls as the process.",
+    )
+    aws_principals: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="ARNs of the roles that the mesh's processes run as: they alone may take the "
+        "roles of its parts and projects. Whoever in the account may assume roles, if empty.",
+    )
+    aws_attempts: int = Field(
+        5, ge=1, le=20, description="How often one call of AWS is tried in all."
+    )
+    aws_read_seconds: float = Field(
+        60.0, gt=0, le=900, description="How long one attempt waits for an answer of AWS."
+    )
     aws_prefix: str = Field(
         "",
         description="What names on AWS begin with, where several meshes share an account.",
     )
     aws_portal_people: bool = Field(
         False, description="Whether the mesh's people are those of AWS's single sign-on."
+    )
+    aws_cognito_pool: str | None = Field(
+        None,
+        description="The user pool whose people are the mesh's: `eu-central-1_Ab12Cd34E`. With the "
+        "part `identity` and none named, it is the one that `meshplane aws prepare` made.",
+    )
+    aws_cognito_clients: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="The app clients of the user pool whose tokens are for the mesh."
+    )
+    aws_cognito_id_tokens: bool = Field(
+        False, description="Whether ID tokens of the user pool are taken beside access tokens."
+    )
+    aws_cognito_names: bool = Field(
+        False,
+        description="Whether people of the user pool are known by their user names instead of "
+        "their `sub`, which is never given to another.",
+    )
+    aws_metrics_seconds: float = Field(
+        60.0, gt=0, le=3600, description="How often figures are sent to CloudWatch."
     )
     aws_scan_usd_per_tib: float = Field(
         5.0, ge=0, description="What Athena charges for a TiB scanned, for the costs of queries."
@@ -67,11 +108,34 @@ class AwsSettings(BaseSettings):
                 raise ValueError(f"there is no part {name}; there are {', '.join(PARTS)}, and all")
         return value
 
-    @field_validator("aws_account_roles", mode="before")
+    @field_validator("aws_cognito_clients", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("aws_cognito_clients")
+    @classmethod
+    def _are_clients(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_CLIENT.fullmatch(name) for name in value):
+            raise ValueError("must be ids of app clients, with commas between")
+        return value
+
+    @field_validator("aws_cognito_pool")
+    @classmethod
+    def _is_pool(cls, value: str | None) -> str | None:
+        if value is not None and not _POOL.fullmatch(value):
+            raise ValueError("must be the id of a user pool, such as eu-central-1_Ab12Cd34E")
+        return value
+
+    @field_validator("aws_account_roles", "aws_part_roles", mode="before")
     @classmethod
     def _pairs(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
+        if value.strip() == MADE:
+            return {MADE: ""}
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         return {account.strip(): role.strip() for account, _, role in pairs}
 
@@ -81,6 +145,33 @@ class AwsSettings(BaseSettings):
         for account, role in value.items():
             if not _ACCOUNT.fullmatch(account) or not _ROLE.fullmatch(role):
                 raise ValueError("must be 444455556666=arn:aws:iam::444455556666:role/NAME,…")
+        return value
+
+    @field_validator("aws_part_roles")
+    @classmethod
+    def _are_part_roles(cls, value: dict[str, str]) -> dict[str, str]:
+        if value == {MADE: ""}:
+            return value
+        for part, role in value.items():
+            if part not in PARTS or not _ROLE.fullmatch(role):
+                raise ValueError(
+                    f"must be {MADE}, or pairs such as lake=arn:aws:iam::111122223333:role/NAME "
+                    f"for some of {', '.join(PARTS)}"
+                )
+        return value
+
+    @field_validator("aws_principals", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(one.strip() for one in value.split(",") if one.strip())
+        return value
+
+    @field_validator("aws_principals")
+    @classmethod
+    def _are_principals(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_PRINCIPAL.fullmatch(one) for one in value):
+            raise ValueError("must be ARNs such as arn:aws:iam::111122223333:role/NAME")
         return value
 
     @field_validator("aws_region")

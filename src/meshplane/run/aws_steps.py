@@ -15,10 +15,14 @@ from meshplane.platform.aws.datazone import DataZone
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.aws.identity import own_arn
 from meshplane.platform.aws.names import SHARES_WORKGROUP, mesh_bucket, role_name
+from meshplane.platform.aws.part_roles import Identities
 from meshplane.platform.aws.polling import until
+from meshplane.run.aws_notes import note_administrator
+from meshplane.run.aws_part_steps import once_known, owner_steps, part_role_steps
 from meshplane.run.aws_prepare import Step
 from meshplane.run.aws_roles import POLICY, ServiceRole, roles_of
-from meshplane.run.aws_steps_bus import bus_steps, workflow_steps
+from meshplane.run.aws_steps_bus import bus_steps, listener_step, topic_steps, workflow_steps
+from meshplane.run.aws_steps_identity import identity_steps
 
 _NO_ROLE, _NO_BUCKET = "NoSuchEntity", frozenset({"404", "NoSuchBucket", "NotFound"})
 _NO_WORKGROUP = "InvalidRequestException"
@@ -29,22 +33,32 @@ _UNSET = frozenset(
 )
 
 
-def steps_of(aws: Aws, parts: Iterable[str], portal: DataZone | None = None) -> list[Step]:
+def steps_of(
+    aws: Aws,
+    parts: Iterable[str],
+    portal: DataZone | None = None,
+    user_groups: Sequence[str] | None = None,
+    identities: Identities | None = None,
+) -> list[Step]:
     """The steps for some parts of `aws_parts`, each after those that it needs.
 
     Args:
         aws: as who prepares the account.
         parts: of the setting.
         portal: the mesh's domain of DataZone, for the part `portal`.
+        user_groups: of administrators and auditors, for the part `identity`; None: people are in a
+            user pool that is there already.
+        identities: who the mesh is, as far as that is said; None: who prepares the account.
     """
     wanted = set(parts)
-    steps: list[Step] = []
-    if "lake" in wanted:
-        steps.append(_lake_settings(aws))
-    for part in ("store", "shares", "bus", "blueprints"):
+    mesh = identities or Identities()
+    steps = part_role_steps(aws, parts, mesh)
+    for part in ("store", "lake", "shares", "bus", "blueprints"):
         if part in wanted:
             steps.append(_bucket(aws, part))
             break
+    if "lake" in wanted:
+        steps.append(_lake_settings(aws, mesh.administrators(wanted)))
     if "store" in wanted:
         steps.append(_tables(aws))
     if "shares" in wanted:
@@ -53,15 +67,19 @@ def steps_of(aws: Aws, parts: Iterable[str], portal: DataZone | None = None) -> 
         steps += [*_roles(aws, "bus"), *bus_steps(aws)]
     if "workflows" in wanted:
         steps += [*_roles(aws, "workflows"), *workflow_steps(aws)]
+    for part in ("notices", "workflows"):
+        if part in wanted:
+            steps += topic_steps(aws, part)
+            break
     for part in ("quality", "portal"):
         if part in wanted:
             steps += _roles(aws, part)
     if "portal" in wanted and portal is not None:
-        steps.append(_portal(aws, portal))
-    return steps
+        steps += [_portal(aws, portal), *owner_steps(portal, mesh), listener_step(aws)]
+    return [*steps, *identity_steps(aws, wanted, user_groups)]
 
 
-def _lake_settings(aws: Aws) -> Step:
+def _lake_settings(aws: Aws, administrators: Sequence[str]) -> Step:
     from meshplane.services.lake.aws_settings import (
         administrators_of,
         ensure_settings,
@@ -71,11 +89,20 @@ def _lake_settings(aws: Aws) -> Step:
     async def look() -> object:
         return sorted(await administrators_of(aws))
 
+    async def meant() -> list[str]:
+        # Who prepares removes as well, and for that must undo what the mesh granted.
+        return list(dict.fromkeys((*administrators, await own_arn(aws))))
+
     async def lacks() -> Sequence[str]:
-        return await settings_drift(aws, [await own_arn(aws)])
+        return await settings_drift(aws, await meant())
 
     async def make() -> object:
-        return await ensure_settings(aws, [await own_arn(aws)])
+        wanted = await meant()
+        held = await administrators_of(aws)
+        for one in wanted:
+            if one not in held:
+                await note_administrator(aws, one)
+        return await once_known(lambda: ensure_settings(aws, wanted))
 
     return Step("lake", "settings of the data lake", look, make, lacks)
 

@@ -1,9 +1,10 @@
-"""What the bus and workflows need once in their account: a bus, queues, topics."""
+"""What events and workflows need once in their account: a bus, queues, topics, a rule."""
 
 from collections.abc import Awaitable, Callable
 
 from meshplane.events.aws import BusPlaces
 from meshplane.events.aws_bus import DEAD_LETTER_QUEUE, MESH_QUEUE, ensure_queues
+from meshplane.events.aws_listener import DATAZONE, LISTENER, ensure_listener
 from meshplane.events.aws_queues import ensure_queue
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
@@ -70,15 +71,39 @@ def bus_steps(aws: Aws) -> list[Step]:
 
 
 def workflow_steps(aws: Aws) -> list[Step]:
-    """The queues of tasks with their dead letters, and the topics."""
+    """The queues of tasks with their dead letters."""
     prefix = aws.place.prefix
     steps = []
     for name in (TASK_DEAD_LETTERS, *sorted(MESH_QUEUES)):
         full = f"{prefix}{name}"
         make = _make_queue(aws, full, has_dead_letters=name != TASK_DEAD_LETTERS)
         steps.append(Step("workflows", f"queue {full}", _queue(aws, full), make))
-    steps += [_topic(aws, f"{prefix}{name}") for name in TOPICS]
     return steps
+
+
+def topic_steps(aws: Aws, part: str) -> list[Step]:
+    """The topics on which people are told; `part` needs them."""
+    return [_topic(aws, part, f"{aws.place.prefix}{name}") for name in TOPICS]
+
+
+def listener_step(aws: Aws) -> Step:
+    """The rule on the default bus that hears DataZone, and its queues."""
+    name = f"{aws.place.prefix}{LISTENER}"
+    queue = _queue(aws, name)
+
+    async def look() -> object | None:
+        try:
+            told = await aws.call("events", "describe_rule", Name=name)
+        except AwsRejected as error:
+            if error.aws_code not in _MISSING:
+                raise
+            return None
+        return [told.get("EventPattern"), told.get("State"), await queue()]
+
+    async def make() -> object:
+        return await ensure_listener(aws, name, [DATAZONE])
+
+    return Step("portal", f"rule and queue {name}", look, make)
 
 
 def _make_queue(aws: Aws, name: str, *, has_dead_letters: bool) -> Callable[[], Awaitable[object]]:
@@ -105,7 +130,7 @@ def _queue(aws: Aws, name: str) -> Callable[[], Awaitable[object | None]]:
     return look
 
 
-def _topic(aws: Aws, name: str) -> Step:
+def _topic(aws: Aws, part: str, name: str) -> Step:
     arn = f"arn:aws:sns:{aws.place.region}:{aws.place.account}:{name}"
 
     async def look() -> object | None:
@@ -120,4 +145,4 @@ def _topic(aws: Aws, name: str) -> Step:
     async def make() -> object:
         return await aws.call("sns", "create_topic", Name=name)
 
-    return Step("workflows", f"topic {name}", look, make)
+    return Step(part, f"topic {name}", look, make)

@@ -13,6 +13,7 @@ from meshplane.kit.errors import Invalid
 
 SCRATCH_SECONDS = 3600.0
 MASK_KEY_BYTES = 32
+MASK_KEY_FILE = "mask.key"
 
 
 class Home:
@@ -65,7 +66,7 @@ class Home:
         Raises:
             Invalid: MASK_KEY_DAMAGED, MASK_KEY_EXPOSED.
         """
-        path = self.keys / "mask.key"
+        path = self.keys / MASK_KEY_FILE
         if not path.exists():
             self._make_mask_key(path)
         with path.open("rb") as file:

@@ -10,12 +10,13 @@ import orjson
 from meshplane.boundary.actor import Actor
 from meshplane.boundary.operation import JSON
 from meshplane.boundary.remote import PREFIX
-from meshplane.gateway.issuer import EmbeddedIssuer, IssuerKeys
+from meshplane.gateway.issuer import EmbeddedIssuer, SigningKeys
 from meshplane.gateway.problems import kind_of
 from meshplane.kit.clock import Clock, SystemClock
 from meshplane.kit.errors import FieldProblem, MeshplaneError, Unavailable
 from meshplane.run.catalogue import SERVICES
 from meshplane.run.home import Home
+from meshplane.run.kept_secrets import issuer_keys
 from meshplane.run.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,16 +27,25 @@ _TOKEN_SECONDS = 300
 _PROBLEM_MEMBERS = frozenset({"type", "title", "status", "code", "detail", "errors", "traceId"})
 
 
-def issuer(settings: Settings, clock: Clock | None = None) -> EmbeddedIssuer:
-    """The embedded issuer of a home; its key is made when there is none."""
+def issuer(
+    settings: Settings, clock: Clock | None = None, keys: SigningKeys | None = None
+) -> EmbeddedIssuer:
+    """The embedded issuer of a mesh; its key is made when there is none.
+
+    Args:
+        settings: of the mesh.
+        clock: tells the present.
+        keys: what it signs with; read from where the settings say if not given.
+    """
     home = Home(settings.home)
     home.prepare()
-    keys = IssuerKeys.load_or_create(home.keys)
+    clock = clock or SystemClock()
+    keys = keys or issuer_keys(settings, home, clock)
     noted = home.issuer_url.read_text(encoding="utf-8") if home.issuer_url.exists() else None
     # Processes that share a home must name its issuer alike, each on whatever port it answers.
     port = Settings.model_fields["port"].default if settings.only else settings.port
     url = settings.issuer_url or noted or f"http://{settings.host}:{port}"
-    return EmbeddedIssuer(keys, url, settings.audience, clock or SystemClock())
+    return EmbeddedIssuer(keys, url, settings.audience, clock)
 
 
 def note_issuer_url(settings: Settings, base_url: str) -> None:
@@ -76,6 +86,14 @@ class HttpCaller:
             **links,
         }
         self._client: httpx.AsyncClient | None = None
+
+    def client(self) -> "httpx.AsyncClient":
+        """The client of HTTP of this process, for what the mesh itself asks for."""
+        import httpx
+
+        # Loaded and opened with the first call: a process that runs every service makes none.
+        self._client = self._client or httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
+        return self._client
 
     async def call(self, service: str, method: str, actor: Actor, body: bytes) -> bytes:
         """See `Caller.call`.
@@ -125,10 +143,8 @@ class HttpCaller:
             headers["traceparent"] = f"00-{trace_id}-{trace_id[:16]}-01"
         import httpx
 
-        # Loaded and opened with the first call: a process that runs every service makes none.
-        self._client = self._client or httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
         try:
-            answer = await self._client.request(
+            answer = await self.client().request(
                 sent.method, self._links[service] + sent.path, content=sent.body, headers=headers
             )
         except httpx.HTTPError as error:

@@ -1,11 +1,12 @@
 """Puts one process together: store, boundary, the services that it runs, links to the others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from meshplane.boundary import remote
@@ -17,23 +18,31 @@ from meshplane.events.lane import CURSORS, PARKED
 from meshplane.events.outbound import Outbound
 from meshplane.events.queue_worker import QueueWorker
 from meshplane.events.relay import Relay
+from meshplane.events.rules import Rule
 from meshplane.gateway.app import application
 from meshplane.gateway.identity import TokenVerifier
 from meshplane.gateway.issuer import EmbeddedIssuer
+from meshplane.gateway.metrics import RequestMetrics
+from meshplane.gateway.token_claims import TrustedIssuer
 from meshplane.kit.clock import Clock, SystemClock
 from meshplane.kit.ids import IdMaker, id_maker
+from meshplane.platform.aws.part_roles import Identities
+from meshplane.platform.configuration_cache import CONFIGURATION_CACHE
 from meshplane.platform.local.sqlite import SqliteStore
 from meshplane.platform.store import Store
 from meshplane.platform.tables import Table
 from meshplane.policy.engine import Engine, policy_texts
-from meshplane.run.aws import aws_of, portal_of
+from meshplane.run.aws import aws_of, identities_of, metrics_of, part_aws, portal_of
+from meshplane.run.beside import parts_beside
 from meshplane.run.catalogue import SERVICES, Service, chosen
 from meshplane.run.home import Home
+from meshplane.run.kept_secrets import kept_secrets
 from meshplane.run.links import HttpCaller, issuer
 from meshplane.run.memberships import ServiceMemberships
 from meshplane.run.operations import PlatformOperations
+from meshplane.run.people import issuers_of_people
 from meshplane.run.settings import Settings
-from meshplane.workflows.built_in_rules import BUILT_IN_RULES
+from meshplane.workflows.built_in_rules import BUILT_IN_RULES, RULES_OF_PARTS
 from meshplane.workflows.function_calls import rule_functions
 
 if TYPE_CHECKING:  # it loads boto3
@@ -43,11 +52,14 @@ _SWEEP_SECONDS = 60.0
 # A sweep of DynamoDB reads all of it, and DynamoDB itself removes what has ended.
 _SWEEP_AWS_SECONDS = 86_400.0
 _WARM_AFTER_SECONDS = 0.05
-PLATFORM_TABLES = (IDEMPOTENCY_KEYS, CURSORS, PARKED)
+_KEYS_SECONDS = 300.0
+PLATFORM_TABLES = (IDEMPOTENCY_KEYS, CURSORS, PARKED, CONFIGURATION_CACHE)
 
 
 class Mesh:
     """One process of the mesh. Made on the event loop that will run it."""
+
+    _people: Sequence[TrustedIssuer] = ()
 
     def __init__(self, settings: Settings) -> None:
         home = Home(settings.home)
@@ -59,11 +71,12 @@ class Mesh:
         self._aws = aws_of(settings)
         self.store = _store(settings, self._aws, home, tables, clock=clock, new_id=new_id)
         self._settings, self._clock = settings, clock
+        self._kept = kept_secrets(settings, home, self._aws, clock)
         memberships = ServiceMemberships()
         roles = {settings.admin_group: "administrator", settings.auditor_group: "auditor"}
         self._engine = Engine(policy_texts().values())
         judge = Judge(self._engine, memberships, roles)
-        boundary = Boundary(self.store, judge, clock, new_id, home.scratch)
+        boundary = Boundary(self.store, judge, clock, new_id, home.scratch, seal=self._kept.seal)
         own = chosen(settings.only)
         self._caller = HttpCaller(own[0].name, lambda: self.issuer, settings.links)
         others = [service.name for service in SERVICES if service not in own]
@@ -75,56 +88,68 @@ class Mesh:
             new_id=new_id,
             lake_folder=home.lake,
             scratch_folder=home.scratch,
-            mask_key=home.mask_key(),
+            mask_key=self._kept.mask_key,
+            seal=self._kept.seal,
             platform=platform,
             outbound=Outbound(settings.outbound_hosts),
             internal_host=settings.internal_host,
             owners_folder=home.owners,
-            rules=BUILT_IN_RULES,
+            rules=_rules(settings.aws_parts),
             functions=rule_functions(platform),
             query_workers=settings.query_workers,
             query_memory_mib=settings.query_memory_mib,
             subscription_routes=settings.subscription_routes,
             subscription_notice_days=settings.subscription_notice_days,
             aws=self._aws,
+            identities=_identities(settings, self._aws),
             on_aws=frozenset(settings.aws_parts),
             portal=portal_of(settings, self._aws),
             shows_people=settings.aws_portal_people,
             aws_scan_usd_per_tib=settings.aws_scan_usd_per_tib,
+            metrics=metrics_of(settings, self._aws, clock),
         )
         self._built = _build(own, ground, self._caller, memberships)
-        consumers = [consumer for built in self._built.values() for consumer in built.consumers]
-        self._relay = Relay(self.store, consumers, clock)
-        aside = [consumer for built in self._built.values() for consumer in built.aside]
-        self._relay_aside = Relay(self.store, aside, clock)
-        queues = [queue for built in self._built.values() for queue in built.queues]
+        counted = RequestMetrics()
+        self._beside = parts_beside(settings, ground, counted, ground.shown)
+        built = tuple(self._built.values())
+        self._relay = Relay(self.store, [it for one in built for it in one.consumers], clock)
+        self._relay_aside = Relay(self.store, [it for one in built for it in one.aside], clock)
+        queues = [queue for one in built for queue in one.queues]
         self._queue_worker = QueueWorker(self.store, queues, clock, way=ground.way)
-        operations = [route for built in self._built.values() for route in built.routes]
+        operations = [route for one in built for route in one.routes]
         platform.serve(operations)
         self._ready = False
         self.app: ASGIApp = application(
             boundary=boundary,
             verifier=lambda: self._verifier,
             operations=operations,
-            internal=[
-                route
-                for service in own
-                for route in _internal(service, self._built[service.name].api, boundary)
-            ],
+            internal=_internal(own, self._built, boundary),
             issuer=lambda: self.issuer,
             is_ready=lambda: self._ready,
             run=self._run,
             way=ground.way,
+            metrics=counted,
         )
 
     @cached_property
     def issuer(self) -> EmbeddedIssuer:
-        """The issuer of this home."""
-        return issuer(self._settings, self._clock)
+        """The issuer of this mesh."""
+        return issuer(self._settings, self._clock, self._kept.issuer_keys())
 
     @cached_property
     def _verifier(self) -> TokenVerifier:
-        return TokenVerifier([self.issuer.trusted(may_name_services=True)], self._clock)
+        own = self.issuer.trusted(may_name_services=True)
+        return TokenVerifier([own, *self._people], self._clock)
+
+    async def find_people(self) -> None:
+        """Finds whose tokens are taken beside its own; to be done before it serves.
+
+        Raises:
+            Invalid, Missing: as `issuers_of_people`.
+        """
+        self._people = await issuers_of_people(
+            self._settings, self._aws, self.store, self._clock, self._caller.client
+        )
 
     def hang_up(self) -> None:
         """Ends the answers that go on for as long as clients like, such as live streams."""
@@ -150,19 +175,24 @@ class Mesh:
         self._relay.start()
         self._relay_aside.start()
         self._queue_worker.start()
+        for part in self._beside:
+            part.start()
         sweep = asyncio.create_task(self._sweep(), name="sweep")
         warming = asyncio.create_task(self._warm_soon(), name="warming")
+        renewing = asyncio.create_task(self._renew_keys(), name="keys")
         self._ready = True
         try:
             yield
         finally:
             self._ready = False
-            sweep.cancel()
-            warming.cancel()
-            await asyncio.gather(warming, return_exceptions=True)
+            for task in (sweep, warming, renewing):
+                task.cancel()
+            await asyncio.gather(warming, renewing, return_exceptions=True)
             await self._queue_worker.stop()
             await self._relay.stop()
             await self._relay_aside.stop()
+            for part in reversed(self._beside):
+                await part.stop()
             for built in reversed(self._built.values()):
                 await built.stop()
             await self._caller.close()
@@ -170,11 +200,25 @@ class Mesh:
             if self._aws is not None:
                 self._aws.close()
 
+    async def _renew_keys(self) -> None:
+        """Looks for new keys of issuers, so that those that were withdrawn are forgotten."""
+        while True:
+            await asyncio.sleep(_KEYS_SECONDS)
+            await self._verifier.refresh_keys()
+
     async def _sweep(self) -> None:
         while True:
             is_on_aws = "store" in self._settings.aws_parts
             await asyncio.sleep(_SWEEP_AWS_SECONDS if is_on_aws else _SWEEP_SECONDS)
             await self.store.remove_expired()
+
+
+def _identities(settings: Settings, aws: "Aws | None") -> Identities:
+    return Identities() if aws is None else identities_of(settings, aws.place)
+
+
+def _rules(parts: Collection[str]) -> tuple[Rule, ...]:
+    return (*BUILT_IN_RULES, *(rule for part, rule in RULES_OF_PARTS.items() if part in parts))
 
 
 def _store(
@@ -193,6 +237,7 @@ def _store(
     from meshplane.platform.aws.names import mesh_bucket
 
     all_tables = [*PLATFORM_TABLES, *tables]
+    aws = part_aws(settings, aws, "store")
     store = DynamoStore(aws, all_tables, clock, new_id, bucket=mesh_bucket(aws.place))
     at_once(store.prepare())
     return store
@@ -217,6 +262,11 @@ def _build(
             protocol = _protocol(service)
             if protocol is not None:
                 apis[service.name] = remote.stand_in(service.name, protocol, caller)
+    # What is said of assets must be in the portal before the assets of which it is said.
+    for name in sorted(built, key=lambda name: (name == "subscriptions", name == "assets")):
+        portal = built[name].portal
+        if portal is not None:
+            ground.shown.add(portal)
     memberships.domains, memberships.projects = apis["domains"], apis["projects"]
     return built
 
@@ -231,6 +281,13 @@ def _protocol(service: Service) -> type | None:
     return protocol
 
 
-def _internal(service: Service, api: object, boundary: Boundary) -> list[Any]:
-    protocol = _protocol(service)
-    return remote.routes(service.name, protocol, api, boundary) if protocol is not None else []
+def _internal(
+    own: tuple[Service, ...], built: dict[str, Built[Any]], boundary: Boundary
+) -> list[BaseRoute]:
+    """The routes by which other processes call these services."""
+    return [
+        route
+        for service in own
+        if (protocol := _protocol(service)) is not None
+        for route in remote.routes(service.name, protocol, built[service.name].api, boundary)
+    ]

@@ -88,6 +88,7 @@ async def _serve(
     beside: Callable[[Started], None] | None,
 ) -> None:
     mesh = Mesh(settings)
+    await mesh.find_people()
     # What is alive now lives as long as the process: the collector need not look at it again.
     gc.freeze()
     gc.enable()

@@ -224,9 +224,17 @@ def read_settings(**given: Any) -> Settings:
         ) from None
 
 
-# Read by the command line and not by the server.
+# Read by the command line or by the live tests of AWS, and not by the server.
 _ELSEWHERE = frozenset(
-    {"MESHPLANE_CONFIG", "MESHPLANE_TOKEN", "MESHPLANE_URL", "MESHPLANE_USER", "MESHPLANE_GROUPS"}
+    {
+        "MESHPLANE_AWS_LIVE",
+        "MESHPLANE_AWS_LIVE_READER",
+        "MESHPLANE_CONFIG",
+        "MESHPLANE_GROUPS",
+        "MESHPLANE_TOKEN",
+        "MESHPLANE_URL",
+        "MESHPLANE_USER",
+    }
 )
 
 

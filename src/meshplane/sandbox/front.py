@@ -170,6 +170,8 @@ class Front:
         match asked.service, asked.operation.name:
             case "sts", "AssumeRole":
                 iam.check_trust(asked.identity, parameters, enforced=self._enforce_iam)
+            case "sts", "AssumeRoleWithWebIdentity":
+                iam.check_web_identity(parameters, enforced=self._enforce_iam)
             case "stepfunctions", "CreateStateMachine" | "UpdateStateMachine":
                 check_definition(parameters)
             case "stepfunctions", "SendTaskHeartbeat" | "SendTaskSuccess" | "SendTaskFailure":

@@ -9,6 +9,8 @@ Needs AWS: policies of resources (of buckets, queues, keys, the Glue catalog), s
 policies, most condition keys, and permissions that a service checks on behalf of a caller.
 """
 
+import base64
+import json
 from typing import Any
 
 from botocore.model import OperationModel
@@ -21,7 +23,8 @@ from meshplane.sandbox.iam_resources import resources_of
 
 DENIED = "AccessDeniedException"
 
-_UNSIGNED = frozenset({"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"})
+_NOBODY = "none"
+"""How the model says that an operation needs no signature, such as signing in to a user pool."""
 
 
 def authorize(identity: Identity, operation: OperationModel, parameters: dict[str, Any]) -> None:
@@ -35,7 +38,7 @@ def authorize(identity: Identity, operation: OperationModel, parameters: dict[st
     Raises:
         FakeError: AccessDeniedException, it names the action and who asked for it.
     """
-    if identity.kind == "root" or operation.name in _UNSIGNED:
+    if identity.kind == "root" or operation.auth_type == _NOBODY:
         return
     service, caller = operation.service_model.service_name, identity.caller
     context = context_of(caller)
@@ -84,6 +87,52 @@ def check_trust(identity: Identity, parameters: dict[str, Any], *, enforced: boo
     )
     if not trusted:
         raise _denied(caller, "sts:AssumeRole", arn)
+
+
+def check_web_identity(parameters: dict[str, Any], *, enforced: bool) -> None:
+    """Lets a role be taken by a token of a web identity, as pods of EKS do, or not.
+
+    The role must be there and, where IAM counts, trust the token's issuer under the conditions of
+    its trust policy on `sub` and `aud`. Whether somebody signed the token, and whether it has
+    ended, is not looked at. Needs AWS.
+
+    Args:
+        parameters: of `sts AssumeRoleWithWebIdentity`.
+        enforced: whether the trust policy counts.
+
+    Raises:
+        FakeError: AccessDenied; InvalidIdentityToken, it is none.
+    """
+    claims = _claims(parameters["WebIdentityToken"])
+    issuer = str(claims.get("iss", "")).removeprefix("https://")
+    role = _role(parameters["RoleArn"])
+    account = parameters["RoleArn"].split(":")[4]
+    asked = Asked(
+        "sts:AssumeRoleWithWebIdentity",
+        None,
+        {f"{issuer}:{name}".lower(): str(claims.get(name, "")) for name in ("sub", "aud")},
+    )
+    provider = f"arn:aws:iam::{account}:oidc-provider/{issuer}"
+    if role is None or (
+        enforced
+        and not trusts(role.assume_role_policy_document, {provider}, asked, kind="Federated")
+    ):
+        raise FakeError(
+            "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403
+        )
+
+
+def _claims(token: str) -> dict[str, Any]:
+    try:
+        middle = token.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        return {**found, "aud": next(iter(_listed(found.get("aud", ""))))}
+    except (IndexError, ValueError, TypeError, StopIteration) as error:
+        raise FakeError("InvalidIdentityToken", "The token is no JSON Web Token.", 400) from error
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def context_of(caller: Caller) -> Context:

@@ -5,7 +5,7 @@ operation each belongs to. An action is the service's prefix and the operation's
 stands here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 # Prefixes that differ from botocore's name of the service.
@@ -85,6 +85,24 @@ _TRANSACTION_PARTS = {
 }
 _VERSIONED = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
 
+# What is made with tags is tagged, which has an action of its own: member by service, and action.
+# "Tagging on creation" in the guides of these services.
+_TAGGED = {
+    "athena": ("Tags", "TagResource"),
+    "cognito-idp": ("UserPoolTags", "TagResource"),
+    "dynamodb": ("Tags", "TagResource"),
+    "events": ("Tags", "TagResource"),
+    "glue": ("Tags", "TagResource"),
+    "iam": ("Tags", "TagRole"),
+    "kms": ("Tags", "TagResource"),
+    "scheduler": ("Tags", "TagResource"),
+    "secretsmanager": ("Tags", "TagResource"),
+    "sns": ("Tags", "TagResource"),
+    "sqs": ("tags", "TagQueue"),
+    "stepfunctions": ("tags", "TagResource"),
+}
+_MAKES = ("Create", "Put")
+
 # Where a request hands a role to a service, which `iam:PassRole` must allow: member by member.
 _PASSED_ROLES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("cloudformation", "CreateChangeSet"): ("RoleARN",),
@@ -144,7 +162,22 @@ def actions_of(
     if (service, operation) == ("dynamodb", "TransactWriteItems") and parameters is not None:
         parts = {part for item in parameters.get("TransactItems", []) for part in item}
         names = tuple(sorted(_TRANSACTION_PARTS.get(part, "PutItem") for part in parts))
+    tag = tagging(service, operation, [one for one, value in (parameters or {}).items() if value])
+    if tag is not None:
+        names = (*names, tag)
     return tuple(f"{prefix_of(service)}:{name}" for name in names)
+
+
+def tagging(service: str, operation: str, members: Collection[str]) -> str | None:
+    """The action by which what a call makes is tagged; None where it is not.
+
+    Args:
+        service: botocore's name.
+        operation: its name in the model.
+        members: that the call gives.
+    """
+    member, action = _TAGGED.get(service, ("", ""))
+    return action if member in members and operation.startswith(_MAKES) else None
 
 
 def passes_role(service: str, operation: str) -> bool:

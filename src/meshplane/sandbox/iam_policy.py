@@ -148,20 +148,21 @@ def _listed(value: Any) -> list[str]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def trusts(policy: str, principals: Iterable[str], asked: Asked) -> bool:
+def trusts(policy: str, principals: Iterable[str], asked: Asked, kind: str = "AWS") -> bool:
     """Whether a role's trust policy lets any of these principals do what is asked.
 
     Args:
-        policy: JSON, of `sts:AssumeRole`.
+        policy: JSON, of `sts:AssumeRole` and the like.
         principals: the names of one caller: ARN, session ARN, account, the account's root.
         asked: the action; its resource does not count.
+        kind: of the principals: `AWS`, or `Federated` for providers of identities.
     """
     names = set(principals)
     allowed = False
     for statement in _statements(policy):
         denies = statement.get("Effect") == "Deny"
         principal = statement.get("Principal", {})
-        named = _listed(principal.get("AWS", []) if isinstance(principal, dict) else principal)
+        named = _listed(principal.get(kind, []) if isinstance(principal, dict) else principal)
         if not ("*" in named or names & set(named)):
             continue
         if not _any_matches(statement.get("Action", []), asked.action.lower(), fold=True):

@@ -20,6 +20,8 @@ PARTITION = "aws"
 _SHARED = frozenset({"glue", "iam", "sts"})
 # These wait inside moto for others' calls, so that none may be shut out meanwhile.
 _WAITING = frozenset({"sqs", "stepfunctions", "lambda", "cloudformation"})
+# What moto does not know of the names of service-linked roles.
+_SERVICE_ROLES = {"lakeformation": "LakeFormationDataAccess"}
 
 _mounted = threading.Lock()
 
@@ -50,11 +52,13 @@ class MotoMount:
                 "A sandbox runs in this process already, and moto's state is one for all of a "
                 "process. Stop that one first, or start this one in a process of its own.",
             )
+        from moto.iam.models import SERVICE_NAME_CONVERSION
         from moto.moto_server.werkzeug_app import (
             DomainDispatcherApplication,
             create_backend_app,
         )
 
+        SERVICE_NAME_CONVERSION.update(_SERVICE_ROLES)
         self._app = DomainDispatcherApplication(create_backend_app)
         self.reset()
 

@@ -269,7 +269,9 @@ def _refuse_xml(protocol: str, code: str, message: str, status: int) -> Answer:
     elif protocol == "ec2":
         text = f"<Response><Errors><Error>{told}</Error></Errors></Response>"
     else:
-        text = f"<ErrorResponse><Error><Type>{blame}</Type>{told}</Error></ErrorResponse>"
+        # Clients find it here, and not in the headers.
+        number = f"<RequestId>{uuid4()}</RequestId>"
+        text = f"<ErrorResponse><Error><Type>{blame}</Type>{told}</Error>{number}</ErrorResponse>"
     return Answer(status, _PROLOG + text.encode(), {"Content-Type": _XML})
 
 

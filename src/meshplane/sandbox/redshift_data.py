@@ -1,15 +1,17 @@
 """Redshift's Data API, over a DuckDB database for each database of a workgroup or cluster.
 
-A workgroup is there from its first use, and empty; a test loads it over `database`. Who may run
-what is not decided here: Redshift's own grants need AWS. A statement runs when it is described, so
+A workgroup is there from its first use, and empty; a test loads it over `database`. The account
+itself is a superuser there; a role is the user `IAMR:` and its name, and sees what it was granted
+(`redshift_rights`). A statement runs when it is described, so
 runs repeat; the first answers are SUBMITTED or STARTED.
 """
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import translate
-from re import fullmatch
+from re import fullmatch, sub
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +21,10 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from meshplane.sandbox.fake import Caller, FakeError, Handler, World
+from meshplane.sandbox.redshift_rights import Rights, RightsError
 from meshplane.sandbox.redshift_rows import column, field_of
 
+_ROOT = "root"
 _ENDED = frozenset({"FINISHED", "FAILED", "ABORTED"})
 _PAGE_ROWS = 1000
 _MOST_LISTED = 100
@@ -69,6 +73,7 @@ class _Execution:
     place: dict[str, str]
     name: str
     given: dict[str, Any]
+    user: str
     batch: list[_Statement] = field(default_factory=list)
     in_transaction: bool = True
     polls: int = 0
@@ -89,6 +94,7 @@ class RedshiftDataFake:
         self.polls_before_end = polls_before_end
         self._world = world
         self._databases: dict[tuple[str, ...], duckdb.DuckDBPyConnection] = {}
+        self._rights: dict[tuple[str, ...], Rights] = {}
         self._executions: dict[tuple[str, str], dict[str, _Execution]] = {}
         self.handlers: Mapping[str, Handler] = {
             "ExecuteStatement": self._execute,
@@ -127,6 +133,13 @@ class RedshiftDataFake:
             self._databases[key] = made
         return self._databases[key]
 
+    def rights(self, account: str, region: str, place: str, name: str = "dev") -> Rights:
+        """The rights in a database, to look at or to change; arguments as of `database`."""
+        found = self._rights.setdefault((account, region, place, name), Rights())
+        found.known(_ROOT)
+        found.superusers.add(_ROOT)
+        return found
+
     def _of(self, caller: Caller) -> dict[str, _Execution]:
         return self._executions.setdefault((caller.account, caller.region), {})
 
@@ -164,6 +177,7 @@ class RedshiftDataFake:
             place,
             parameters.get("StatementName", ""),
             dict(parameters),
+            _user_of(caller),
             [_Statement(f"{number}:{i}", sql, bound, now, now) for i, sql in enumerate(sqls, 1)]
             if batch
             else [],
@@ -215,10 +229,13 @@ class RedshiftDataFake:
         place = execution.place
         home = place.get("WorkgroupName") or place["ClusterIdentifier"]
         home = home.rpartition("/")[2]
-        database = self.database(caller.account, caller.region, home, place["Database"])
+        key = (caller.account, caller.region, home, place["Database"])
+        database, rights = self.database(*key), self.rights(*key)
+        rights.known(execution.user)
         if not execution.batch:
-            self._run(database, whole)
+            self._run(database, rights, execution.user, whole)
             return
+        before = deepcopy(rights)
         if execution.in_transaction:
             database.execute("BEGIN")
         whole.state = "FINISHED"
@@ -226,19 +243,27 @@ class RedshiftDataFake:
             if whole.state == "FAILED":
                 one.state = "ABORTED"
                 continue
-            self._run(database, one)
+            self._run(database, rights, execution.user, one)
             whole.nanoseconds += one.nanoseconds
             if one.state == "FAILED":
                 whole.state, whole.error = "FAILED", f"Query #{one.number[-1]} failed: {one.error}"
         if execution.in_transaction:
             database.execute("COMMIT" if whole.state == "FINISHED" else "ROLLBACK")
+            if whole.state != "FINISHED":
+                self._rights[key] = before
         whole.updated = self._world.clock.now()
 
-    def _run(self, database: duckdb.DuckDBPyConnection, statement: _Statement) -> None:
+    def _run(
+        self,
+        database: duckdb.DuckDBPyConnection,
+        rights: Rights,
+        user: str,
+        statement: _Statement,
+    ) -> None:
         start = self._world.clock.now()
         statement.state = "FINISHED"
         try:
-            found = database.sql(_bound(statement.sql, statement.parameters))
+            found = _result(database, rights, user, statement)
             if found is not None:
                 kinds = list(found.types)
                 statement.columns = [
@@ -252,6 +277,8 @@ class RedshiftDataFake:
         except (duckdb.Error, SqlglotError) as error:
             statement.state = "FAILED"
             statement.error = "ERROR: " + str(error).split("\n", 1)[0].partition(": ")[2]
+        except RightsError as error:
+            statement.state, statement.error = "FAILED", f"ERROR: {error}"
         statement.updated = self._world.clock.now()
         taken = statement.updated - start
         statement.nanoseconds = int(taken.total_seconds() * 1_000_000_000)
@@ -399,26 +426,74 @@ def _parsed(sql: str) -> exp.Expr:
     return trees[0]
 
 
+def _outside_quotes(sql: str) -> str:
+    return sub(r"'[^']*'|\"[^\"]*\"", "", sql)
+
+
 def _names(sql: str) -> set[str]:
+    if ":" not in _outside_quotes(sql):
+        return set()  # what sets rights is nothing that the parser knows
     try:
         return {one.name for one in _parsed(sql).find_all(exp.Placeholder)}
     except SqlglotError:
         return set()  # running it will say what is wrong
 
 
-def _bound(sql: str, parameters: list[dict[str, str]]) -> str:
-    """The text in DuckDB's words, every `:name` a text literal that takes the type it is met with.
+def _user_of(caller: Caller) -> str:
+    """The database's user that a caller is."""
+    kind, _, name = caller.arn.rpartition(":")[2].rpartition("/")
+    kind = kind.partition("/")[0]
+    return _ROOT if not kind else f"{'IAMR' if kind == 'role' else 'IAM'}:{name}"
+
+
+def _result(
+    database: duckdb.DuckDBPyConnection, rights: Rights, user: str, statement: _Statement
+) -> duckdb.DuckDBPyRelation | None:
+    """What a statement gives a user.
+
+    Raises:
+        RightsError: he may not.
+        SqlglotError, duckdb.Error: it is wrong.
+    """
+
+    def columns_of(schema: str, table: str) -> dict[str, str]:
+        found = database.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?",
+            [schema, table],
+        ).fetchall()
+        if not found:
+            return {}
+        place = exp.table_(table, db=schema, quoted=True).sql("duckdb")
+        relation = database.table(place)
+        told = (
+            column(name, kind) for name, kind in zip(relation.columns, relation.types, strict=True)
+        )
+        return {one["name"]: one["typeName"] for one in told}
+
+    if rights.is_super(user):
+        if rights.change(statement.sql, columns_of):
+            return None
+        rights.show(database, statement.sql)
+        return database.sql(_bound(statement.sql, statement.parameters).sql("duckdb"))
+    tree = rights.seen(_bound(statement.sql, statement.parameters), user, columns_of)
+    return database.sql(tree.sql("duckdb"))
+
+
+def _bound(sql: str, parameters: list[dict[str, str]]) -> exp.Expr:
+    """The statement, every `:name` a text literal that takes the type it is met with.
 
     Raises:
         SqlglotError: it is no SQL, or a parameter is missing.
     """
+    if "%(" in _outside_quotes(sql):
+        raise SqlglotError('syntax: syntax error at or near "%"')
     tree = _parsed(sql)
     values = {one["name"]: one["value"] for one in parameters}
     for place in list(tree.find_all(exp.Placeholder)):
         if place.name not in values:
             raise SqlglotError(f"parameter: Cannot find parameter: {place.name}")
         place.replace(exp.Literal.string(values[place.name]))
-    return tree.sql("duckdb")
+    return tree
 
 
 def _like(text: str, pattern: str | None) -> bool:

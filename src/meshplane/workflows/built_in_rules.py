@@ -81,3 +81,21 @@ BUILT_IN_RULES = (
     ),
 )
 """The schedules begin to count when the mesh starts for the first time."""
+
+RULES_OF_PARTS = {
+    "portal": Rule(
+        "portal-reconciliations",
+        (_function("ReconcilePortal"),),
+        description="Brings the portal to what the mesh has; what others wrote there stays.",
+        schedule_expression="rate(1 hour)",
+        built_in=True,
+    ),
+    "tables": Rule(
+        "projection-reconciliations",
+        (_function("ReconcileProjection"),),
+        description="Brings published tables in step in the lake's own catalogue.",
+        schedule_expression="rate(10 minutes)",
+        built_in=True,
+    ),
+}
+"""Further ones, where a part of the mesh runs on AWS."""

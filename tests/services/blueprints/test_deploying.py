@@ -17,7 +17,8 @@ from meshplane.services.blueprints.aws_stacks import CloudFormationStacks
 from meshplane.services.blueprints.deploying import StackDeployments
 from meshplane.services.blueprints.local_stacks import LocalStacks
 from meshplane.services.blueprints.ports import Plan, StackEvent, StackState, Wish
-from meshplane.services.blueprints.store import DEPLOYMENT_HISTORY, LOCAL_STACKS
+from meshplane.services.blueprints.states import AT_WORK
+from meshplane.services.blueprints.store import DEPLOYMENT_EVENTS, DEPLOYMENT_HISTORY, TABLES
 from tests.builders.aws_sandbox import aws_of, sandbox_in
 from tests.builders.stores import NOON, SqlitePlace
 
@@ -41,6 +42,8 @@ class Slow:
     plan_fails: list[Exception] = field(default_factory=list)
     executed: int = 0
     rolled_back: int = 0
+    cancelled: int = 0
+    removed: int = 0
     looks: int = 0
     told: list[StackEvent] = field(default_factory=list)
 
@@ -52,6 +55,15 @@ class Slow:
 
     async def execute(self, _plan: Plan) -> None:
         self.executed += 1
+
+    async def has_begun(self, _plan: Plan) -> bool:
+        return self.executed > 0
+
+    async def cancel(self, _stack: str) -> None:
+        self.cancelled += 1
+
+    async def remove(self, _stack: str) -> None:
+        self.removed += 1
 
     async def roll_back(self, _stack: str) -> None:
         self.rolled_back += 1
@@ -96,6 +108,7 @@ class World:
             "endTime": None,
             "duration": None,
             "tags": {"ManagedBy": "ManagementApp"},
+            "expirationTime": at // 1000 + 86_400 * 365,
         }
         wish = self.deployments.wish(item, template, changed.pop("parameters", PARAMETERS), [])
         work = self.store.begin()
@@ -108,10 +121,22 @@ class World:
         for _ in range(most):
             await self.worker.run_due()
             item = await self.item(key)
-            if item["status"] != "IN_PROGRESS":
+            if item["status"] not in AT_WORK:
                 return item
             self.clock.advance(20)
         raise AssertionError("it did not end")
+
+    async def change(self, key: tuple[str, int], **changed: Any) -> dict[str, Any]:
+        """Sets what a request would set in the deployment's row."""
+        work = self.store.begin()
+        row = await work.get(DEPLOYMENT_HISTORY, *key)
+        assert row is not None
+        item = {**row.item, **changed}
+        work.put(DEPLOYMENT_HISTORY, item, expected=row.version)
+        if "before" in changed:
+            self.deployments.undo(work, item)
+        await work.commit()
+        return item
 
     async def item(self, key: tuple[str, int]) -> dict[str, Any]:
         row = await self.store.begin().get(DEPLOYMENT_HISTORY, *key)
@@ -124,7 +149,7 @@ class World:
 
 
 def world_on(folder: Path, stacks: Any = None) -> World:
-    place = SqlitePlace(folder, (DEPLOYMENT_HISTORY, LOCAL_STACKS, MESSAGES, DEAD_LETTERS))
+    place = SqlitePlace(folder, (*TABLES, MESSAGES, DEAD_LETTERS))
     store = place.open()
     stacks = stacks or LocalStacks(store, place.clock)
     deployments = StackDeployments(stacks, place.clock, prefix="acme-")
@@ -269,4 +294,110 @@ async def test_deployment__that_never_ends_is_given_up_after_a_day(tmp_path: Pat
     item = await world.until_ended(key)
     assert item["statusReason"].startswith("DEPLOYMENT_TOO_SLOW")
     assert len(item["stackEvents"]) > 3
+    await world.store.close()
+
+
+async def test_deployment__that_is_stopped_before_it_begins_is_not_carried_out(
+    tmp_path: Path,
+) -> None:
+    world = await slow_world(tmp_path, "UPDATE_COMPLETE")
+    key = await world.deploy()
+    await world.change(key, status="CANCELLING")
+    item = await world.until_ended(key)
+    assert (item["status"], world.stacks.executed) == ("CANCELLED", 0)
+    assert await world.completed() == ["CANCELLED"]
+    await world.store.close()
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("UPDATE_ROLLBACK_COMPLETE", "CANCELLED"),
+        ("DELETE_COMPLETE", "CANCELLED"),
+        ("UPDATE_COMPLETE", "SUCCESS"),
+        ("UPDATE_ROLLBACK_FAILED", "FAILED"),
+    ],
+)
+async def test_deployment__that_is_stopped_ends_as_its_stack_does(
+    tmp_path: Path, end: str, status: str
+) -> None:
+    goes_on = ["UPDATE_IN_PROGRESS"] * 3
+    world = await slow_world(tmp_path, *goes_on, "UPDATE_ROLLBACK_IN_PROGRESS", end)
+    key = await world.deploy()
+    await world.worker.run_due()
+    await world.change(key, status="CANCELLING")
+    item = await world.until_ended(key)
+    assert (item["status"], world.stacks.executed) == (status, 1)
+    assert world.stacks.cancelled >= 1
+    await world.store.close()
+
+
+@pytest.mark.parametrize(
+    ("doing", "states", "status", "acts"),
+    [
+        ("ROLLING_BACK", ["CREATE_FAILED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"],
+         "ROLLED_BACK", (1, 0)),
+        ("ROLLING_BACK", ["UPDATE_ROLLBACK_COMPLETE"], "ROLLED_BACK", (0, 0)),
+        ("ROLLING_BACK", ["UPDATE_FAILED", "UPDATE_ROLLBACK_IN_PROGRESS",
+                          "UPDATE_ROLLBACK_FAILED"], "FAILED", (1, 0)),
+        ("REMOVING", ["CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_COMPLETE"],
+         "REMOVED", (0, 1)),
+        ("REMOVING", ["DELETE_COMPLETE"], "REMOVED", (0, 0)),
+        ("REMOVING", ["CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_FAILED"],
+         "FAILED", (0, 1)),
+    ],
+)  # fmt: skip
+async def test_undoing__is_followed_until_the_stack_is_at_rest(
+    tmp_path: Path, doing: str, states: list[str], status: str, acts: tuple[int, int]
+) -> None:
+    world = await slow_world(tmp_path, "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_FAILED")
+    key = await world.deploy()
+    await world.until_ended(key)
+    world.stacks.statuses, world.stacks.looks = states, 0
+    at = int(world.clock.now().timestamp() * 1000)
+    await world.change(key, status=doing, before="FAILED", undoTime=at, cfnStackId=STACK)
+    item = await world.until_ended(key)
+    assert item["status"] == status
+    assert (world.stacks.rolled_back, world.stacks.removed) == acts
+    await world.store.close()
+
+
+async def test_undoing__that_is_refused_leaves_the_deployment_what_it_was(tmp_path: Path) -> None:
+    world = await slow_world(tmp_path, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    key = await world.deploy()
+    await world.until_ended(key)
+
+    async def protected(_stack: str) -> None:
+        raise Conflict("STACK_PROTECTED", "The stack is protected.")
+
+    world.stacks.remove = protected
+    at = int(world.clock.now().timestamp() * 1000)
+    await world.change(key, status="REMOVING", before="SUCCESS", undoTime=at, cfnStackId=STACK)
+    item = await world.until_ended(key)
+    assert (item["status"], item["statusReason"]) == (
+        "SUCCESS",
+        "STACK_PROTECTED: The stack is protected.",
+    )
+    await world.store.close()
+
+
+async def test_events__are_all_kept_and_told_once_though_many_come_at_once(
+    tmp_path: Path,
+) -> None:
+    world = await slow_world(tmp_path, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    key = await world.deploy()
+    await world.worker.run_due()
+    for _ in range(1_200):
+        world.stacks._tell("UPDATE_IN_PROGRESS", "")
+    item = await world.until_ended(key)
+    found, cursor = [], None
+    while True:
+        page = await world.store.begin().query(DEPLOYMENT_EVENTS, key[0], limit=500, cursor=cursor)
+        found += [row.item for row in page.rows]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert [each["number"] for each in found] == list(range(1, item["eventsTold"] + 1))
+    assert len({each["eventId"] for each in found}) == len(found) > 1_200
+    assert len(item["stackEvents"]) == 100
     await world.store.close()

@@ -26,8 +26,8 @@ from meshplane.policy.model import Membership
 from meshplane.services.blueprints.deploying import StackDeployments
 from meshplane.services.blueprints.local_stacks import LocalStacks
 from meshplane.services.blueprints.routes import routes
-from meshplane.services.blueprints.service import Blueprints
-from meshplane.services.blueprints.store import DEPLOYMENT_HISTORY, LOCAL_STACKS
+from meshplane.services.blueprints.store import TABLES
+from meshplane.services.blueprints.stream import Hanging
 from meshplane.services.projects.api import ProjectSummary
 from tests.builders.stores import NOON
 
@@ -54,28 +54,39 @@ class _OneProject:
     async def of(
         self, actor: Actor, _domain_id: str | None, project_id: str | None
     ) -> frozenset[Membership]:
-        role = "owner" if actor.subject == OWNER.subject else "viewer"
+        roles = {"olga@harbour": "owner", "carl@harbour": "contributor"}
+        role = roles.get(actor.subject, "viewer")
         return frozenset({Membership("Project", project_id or "", role)})
 
 
 class Office:
     """The service behind its routes, and the worker that carries deployments out."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience_seconds: float = 0.0) -> None:
         clock = FixedClock(NOON)
         new_id = id_maker(clock)
-        tables = (IDEMPOTENCY_KEYS, DEPLOYMENT_HISTORY, LOCAL_STACKS, MESSAGES, DEAD_LETTERS)
+        tables = (IDEMPOTENCY_KEYS, *TABLES, MESSAGES, DEAD_LETTERS)
         self.store = SqliteStore(folder / "meshplane.db", tables, clock, new_id)
         self.clock = clock
         self.linted: list[str] = []
         projects: Any = _OneProject()
-        stacks = LocalStacks(self.store, clock)
-        deployments = StackDeployments(stacks, clock, lint=self._lint)
+        self.stacks = LocalStacks(self.store, clock)
+        deployments = StackDeployments(
+            self.stacks,
+            clock,
+            lint=self._lint,
+            first_look_seconds=0.0,
+            patience_seconds=patience_seconds,
+        )
         judge = Judge(Engine(policy_texts().values()), projects, {})
         boundary = Boundary(self.store, judge, clock, new_id)
         self.worker = QueueWorker(self.store, deployments.queues, clock)
+        self.hanging = Hanging()
+        made = routes(
+            projects, deployments, boundary=boundary, store=self.store, hanging=self.hanging
+        )
         self._app = Starlette(
-            routes=list(routes(Blueprints(projects, deployments), boundary)),
+            routes=list(made),
             exception_handlers={MeshplaneError: problems.on_error},
         )
 
@@ -99,6 +110,7 @@ class Office:
             "cfnTemplate": TEMPLATE,
             "parameters": {"Name": "tides"},
         }
+        self.clock.advance(1)
         return await self.ask(actor, "POST", "/deployments", {**body, **changed})
 
     async def carry_out(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 from meshplane.boundary.actor import Actor
 from meshplane.kit.clock import FixedClock, to_text
 from meshplane.kit.errors import Conflict, Invalid, MeshplaneError, Missing, Refused
+from meshplane.services.permissions.granting import Granting
 from meshplane.services.permissions.masks import MaskRule
 from meshplane.services.permissions.model import DataFilter, RowFilter, TagMask
 from tests.builders.policy_world import ADA, LAKE, SAM, UNA, PolicyWorld, policy_world
@@ -51,6 +52,18 @@ async def test_grant__a_table_to_a_user_a_group_a_project__opens_it_for_each(
     seen = await world.columns(*acts_as)
     assert seen == {"carrier": "plain", "delay": "plain", "tail": "plain", "day": "plain"}
     assert await world.columns("user:nobody@else") == {}
+
+
+async def test_grant__a_view_of_masks_where_the_lake_is_on_aws__is_refused(
+    world: PolicyWorld,
+) -> None:
+    world.granting = Granting(world.schemas, world.clock, is_on_aws=True)
+    wish = {"principal": "user:una@nowhere", "resource": TABLE, "permissions": ["SELECT"]}
+    masks = {"tail": {"kind": "hash"}}
+    refused = world.grant(SAM, **wish, masks=masks, onAws="view")
+    assert await code_of(refused) == "VIEWS_NOT_ON_AWS"
+    await world.grant(SAM, **wish, masks=masks, onAws="exclude")
+    assert (await world.columns(*UNA.principals))["tail"] == "hash"
 
 
 async def test_grant__columns_with_masks__shows_these_alone(world: PolicyWorld) -> None:

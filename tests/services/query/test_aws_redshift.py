@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from meshplane.kit.errors import Invalid, LimitReached, MeshplaneError, Refused
+from meshplane.platform.aws.redshift import RedshiftPlace
 from meshplane.sandbox.redshift_data import RedshiftDataFake
 from meshplane.sandbox.server import AwsSandbox
-from meshplane.services.query.aws_redshift import RedshiftPlace, RedshiftQueries
+from meshplane.services.query.aws_redshift import RedshiftQueries
+from meshplane.services.query.aws_redshift_sql import translate
 from meshplane.services.query.sandbox import Limits, RelationName, Statement
 from tests.builders.aws_sandbox import aws_of, sandbox_in
 
@@ -105,6 +107,9 @@ async def test_parameters__are_bound_and_never_become_sql(
     redshift: RedshiftQueries, sql: str, parameters: Any
 ) -> None:
     assert await rows_of(redshift, sql, parameters) == [[7]]
+    told = translate(sql, parameters)
+    assert "%(" not in told.sql
+    assert all(f":{one['name']}" in told.sql for one in told.parameters)
 
 
 @pytest.mark.parametrize(

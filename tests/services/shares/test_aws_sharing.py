@@ -18,6 +18,7 @@ from tests.builders.sharing_world import (
     READER_AT_HOME,
     SharingWorld,
     fresh_world,
+    make_roles,
     sharing_of,
     table_shared,
 )
@@ -189,6 +190,24 @@ def test_reader_that_does_not_exist__fails_and_is_taken_back(world: SharingWorld
     world.sandbox.world.services["lakeformation"].only_known_principals = True
     with pytest.raises((AwsRejected, MeshplaneError)):
         world.carry_out(shared)
+    assert world.left_over() == []
+
+
+@pytest.mark.parametrize("link_database", ["shared", "archive"])
+def test_two_shares_of_a_table_with_an_account__are_taken_back_apart(
+    world: SharingWorld, link_database: str
+) -> None:
+    another = f"arn:aws:iam::{CONSUMER}:role/auditor"
+    make_roles(aws_of(world.sandbox, CONSUMER), [another])
+    first = table_shared()
+    second = table_shared(share_id="share-2", reader=another, link_database=link_database)
+    for shared in (first, second):
+        assert world.carry_out(shared) == "ACCEPTED"
+    asyncio.run(world.sharing.withdraw(second, [first]))
+    assert world.shared_rows() == 2
+    assert world.shared_rows(another, link_database) is None
+    assert not [one for one in world.left_over() if "auditor" in one]
+    asyncio.run(world.sharing.withdraw(first))
     assert world.left_over() == []
 
 

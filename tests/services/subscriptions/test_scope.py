@@ -13,7 +13,7 @@ from meshplane.services.permissions.api import FilterColumn, MaskRule, RowFilter
 from meshplane.services.query.api import QueryApi
 from meshplane.services.subscriptions.narrowing import Narrowing
 from meshplane.services.subscriptions.scope import Checks, Product, granted_columns, level_of
-from meshplane.services.tables.api import ColumnSummary
+from meshplane.services.tables.api import ColumnSummary, ExternalSource
 
 ASSET = AssetSummary(
     asset_id="asset-1",
@@ -98,7 +98,11 @@ class Bound:
         self.columns: list[str] = []
 
     async def check_row_filter(
-        self, actor: Actor, expression: str, columns: Sequence[FilterColumn]
+        self,
+        actor: Actor,
+        expression: str,
+        columns: Sequence[FilterColumn],
+        source: ExternalSource | None = None,
     ) -> RowFilter:
         self.columns = [column.name for column in columns]
         return about()

@@ -143,8 +143,9 @@ async def test_publication__is_in_glue_once_whichever_call_failed(
         nonlocal domain, table_id
         mark = uuid.uuid4().hex[:10]
         domain, table_id = f"sea-{mark}", f"tbl-{mark}"
-        await DomainBuckets(aws).prepare(f"data-lake-{domain}")
-        location = f"s3://data-lake-{domain}/crew"
+        buckets = DomainBuckets(aws)
+        await buckets.prepare(buckets.of(domain))
+        location = f"s3://{buckets.of(domain)}/crew"
         staged = files.create(location, [ColumnSpec("n", "long")], [])
         item = {"tableId": table_id, "domainName": domain, "location": location}
         work = store.begin()

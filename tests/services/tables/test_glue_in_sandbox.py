@@ -11,6 +11,7 @@ from pyiceberg.catalog.glue import GlueCatalog as OtherEngine
 from meshplane.kit.clock import FixedClock
 from meshplane.kit.errors import Invalid, Missing, Unavailable
 from meshplane.platform.aws.calls import Aws
+from meshplane.platform.aws.names import domain_bucket
 from meshplane.sandbox.faults import Fault
 from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.tables.aws import S3TableFiles
@@ -49,9 +50,10 @@ def aws(running: AwsSandbox) -> Aws:
 
 async def _database(aws: Aws) -> tuple[GlueCatalog, str, str]:
     catalog, name = GlueCatalog(aws), f"sea-{uuid.uuid4().hex[:8]}"
-    await DomainBuckets(aws).prepare(f"data-lake-{name}")
-    await catalog.ensure_database(name, f"data-lake-{name}")
-    return catalog, name, f"s3://data-lake-{name}/logs"
+    bucket = domain_bucket(aws.place, name)
+    await DomainBuckets(aws).prepare(bucket)
+    await catalog.ensure_database(name, bucket)
+    return catalog, name, f"s3://{bucket}/logs"
 
 
 def _other(aws: Aws) -> OtherEngine:
@@ -151,7 +153,7 @@ async def _parquet(aws: Aws, location: str) -> None:
 
 async def test_crawler__is_made_started_awaited_and_reported(aws: Aws) -> None:
     _, database, _ = await _database(aws)
-    raw = f"s3://data-lake-{database}/raw/readings/"
+    raw = f"s3://{domain_bucket(aws.place, database)}/raw/readings/"
     await _parquet(aws, raw)
     crawlers, role = Crawlers(aws), f"arn:aws:iam::{aws.place.account}:role/crawler"
     for _ in range(2):
@@ -163,7 +165,7 @@ async def test_crawler__is_made_started_awaited_and_reported(aws: Aws) -> None:
 
 async def test_crawler__that_runs_already_is_joined(aws: Aws) -> None:
     _, database, _ = await _database(aws)
-    raw = f"s3://data-lake-{database}/raw/readings/"
+    raw = f"s3://{domain_bucket(aws.place, database)}/raw/readings/"
     await _parquet(aws, raw)
     crawlers, role = Crawlers(aws), f"arn:aws:iam::{aws.place.account}:role/crawler"
     await crawlers.put(database, role, database, [raw])
@@ -178,7 +180,8 @@ async def test_crawler__that_is_not_there_or_too_slow_is_told(
     crawlers, role = Crawlers(aws), f"arn:aws:iam::{aws.place.account}:role/crawler"
     with pytest.raises(Missing) as missing:
         await crawlers.run("nobody")
-    await crawlers.put(database, role, database, [f"s3://data-lake-{database}/raw/"])
+    raw = f"s3://{domain_bucket(aws.place, database)}/raw/"
+    await crawlers.put(database, role, database, [raw])
     with pytest.raises(Unavailable) as slow:
         await crawlers.run(database, deadline_seconds=0.1)
     with pytest.raises(Invalid) as nothing:

@@ -13,6 +13,7 @@ from pyiceberg.catalog.glue import GlueCatalog as OtherEngine
 
 from meshplane.kit.errors import Conflict, Invalid
 from meshplane.platform.aws.calls import Aws
+from meshplane.platform.aws.names import domain_bucket
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import ABSENT, Store
 from meshplane.services.tables import records
@@ -39,6 +40,10 @@ class World:
     catalog: GlueCatalog
     domain: str = field(default_factory=lambda: f"sea-{uuid.uuid4().hex[:8]}")
     table_id: str = "tbl-1"
+
+    @property
+    def bucket(self) -> str:
+        return domain_bucket(self.aws.place, self.domain)
 
     async def tell(self, kind: str, source: str, **detail: Any) -> None:
         event = StoredEvent(1, "e-1", kind, f"management-app.{source}", "x", "", detail)
@@ -121,9 +126,9 @@ async def test_domain__gets_a_bucket_and_a_database_that_gives_no_rights_by_itse
     for _ in range(2):
         await world.tell("DomainCreated", "domains", domainName=world.domain)
     database = world.aws.run("glue", "get_database", Name=world.domain)["Database"]
-    assert database["LocationUri"] == f"s3://data-lake-{world.domain}/"
+    assert database["LocationUri"] == f"s3://{world.bucket}/"
     assert not database.get("CreateTableDefaultPermissions")
-    world.aws.run("s3", "head_bucket", Bucket=f"data-lake-{world.domain}")
+    world.aws.run("s3", "head_bucket", Bucket=world.bucket)
 
 
 async def test_domain__takes_over_a_database_and_closes_it(world: World) -> None:

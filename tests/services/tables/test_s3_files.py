@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import uuid
 
 import pytest
 
@@ -31,7 +30,10 @@ def test_s3__keeps_a_table_at_the_location_that_it_was_given(s3_lake: Lake) -> N
 
 
 def test_s3__creates_no_table_in_a_bucket_that_is_not_the_lakes(s3_lake: Lake) -> None:
-    for location in ("s3://another-bucket/t", "s3a://not-data-lake-x/t"):
+    # The last is as a mesh of another account would call it.
+    of_another = s3_lake.root.replace("123456789012", "999999999999")
+    assert of_another != s3_lake.root
+    for location in ("s3://another-bucket/t", "s3a://not-data-lake-x/t", f"{of_another}/t"):
         with pytest.raises(Invalid) as caught:
             s3_lake.files.create(location, [NUMBER], [])
         assert caught.value.code == "FILE_OUTSIDE_LAKE"
@@ -68,7 +70,7 @@ def test_s3__never_writes_a_metadata_file_over_another(s3_lake: Lake) -> None:
 
 def test_s3__says_when_the_bucket_is_gone_or_nobody_answers(s3_lake: Lake) -> None:
     with pytest.raises(Unavailable) as gone:
-        s3_lake.files.create(f"s3://data-lake-{uuid.uuid4()}/t", [NUMBER], [])
+        s3_lake.files.create(s3_lake.root.replace("data-lake", "data-lake-no") + "/t", [NUMBER], [])
     silent = aws_at("http://127.0.0.1:9")
     files = S3TableFiles(silent, s3_lake.workplace, s3_lake.clock)
     with pytest.raises(Unavailable) as nobody:

@@ -97,6 +97,10 @@ class DataZone:
         """The id of the domain, which is AVAILABLE, and in which the mesh's role is a user."""
         return (await self._ready())[0]
 
+    async def found(self) -> str | None:
+        """The id of the domain, if there is one; none is made."""
+        return self._domain[0] if self._domain is not None else await self._find()
+
     async def root(self) -> str:
         """The id of its root unit."""
         return (await self._ready())[1]

@@ -1,18 +1,25 @@
 """A key of KMS for each domain, found by its alias."""
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from logging import WARNING
+from typing import Any
 
 from meshplane.kit.errors import Conflict, Invalid
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
+from meshplane.platform.aws.names import domain_key_alias
 from meshplane.platform.telemetry import log
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
 _ALIAS = re.compile(r"[a-zA-Z0-9/_-]{1,250}")
 _ROTATION_DAYS = 365
 _LEAST_WINDOW_DAYS = 7
+_OURS = {"TagKey": "ManagedBy", "TagValue": "ManagementApp"}
+_POLICY = "default"
+"""The only name that a key's policy can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +39,15 @@ class DomainKey:
 
 
 class DomainKeys:
-    """The keys of domains. Aliases begin with the prefix of the place.
+    """The keys of domains; see `domain_key_alias`.
 
     Args:
         aws: who makes them.
-        policy: the key policy as JSON text; None: KMS's own, by which IAM decides.
         rotation_days: how often a key's material is renewed, 90 to 2560 days.
     """
 
-    def __init__(
-        self, aws: Aws, policy: str | None = None, rotation_days: int = _ROTATION_DAYS
-    ) -> None:
-        self._aws, self._policy, self._rotation_days = aws, policy, rotation_days
+    def __init__(self, aws: Aws, rotation_days: int = _ROTATION_DAYS) -> None:
+        self._aws, self._rotation_days = aws, rotation_days
 
     async def find(self, domain: str) -> DomainKey | None:
         """The key of a domain; None: there is none.
@@ -67,8 +71,13 @@ class DomainKeys:
             )
         return DomainKey(told["KeyId"], told["Arn"], alias, made=False)
 
-    async def ensure(self, domain: str) -> DomainKey:
+    async def ensure(self, domain: str, policy: Mapping[str, Any] | None = None) -> DomainKey:
         """The key of a domain, made where there is none, with rotation; as often as one likes.
+
+        Args:
+            domain: its name.
+            policy: of the key; None: KMS's own, by which IAM decides. A key that somebody else
+                made keeps the policy that it has.
 
         Raises:
             Invalid: as `find`.
@@ -76,13 +85,30 @@ class DomainKeys:
         """
         found = await self.find(domain)
         if found is None:
-            found = await self._make(domain)
+            found = await self._make(domain, policy)
+        if not found.made and policy is not None:
+            await self._ensure_policy(found, policy)
         await self._ensure_rotation(found.key_id)
         return found
 
-    async def _make(self, domain: str) -> DomainKey:
+    async def _ensure_policy(self, key: DomainKey, policy: Mapping[str, Any]) -> None:
+        told = await self._aws.call("kms", "list_resource_tags", KeyId=key.key_id)
+        if _OURS not in told["Tags"]:
+            log(WARNING, "key_of_others", alias=key.alias)
+            return
+        held = await self._aws.call("kms", "get_key_policy", KeyId=key.key_id, PolicyName=_POLICY)
+        if json.loads(held["Policy"]) != policy:
+            await self._aws.call(
+                "kms",
+                "put_key_policy",
+                KeyId=key.key_id,
+                PolicyName=_POLICY,
+                Policy=json.dumps(policy),
+            )
+
+    async def _make(self, domain: str, policy: Mapping[str, Any] | None) -> DomainKey:
         alias = self._alias(domain)
-        more = {"Policy": self._policy} if self._policy else {}
+        more = {"Policy": json.dumps(policy)} if policy else {}
         made = await self._aws.call(
             "kms",
             "create_key",
@@ -90,10 +116,7 @@ class DomainKeys:
             KeyUsage="ENCRYPT_DECRYPT",
             KeySpec="SYMMETRIC_DEFAULT",
             Origin="AWS_KMS",
-            Tags=[
-                {"TagKey": "ManagedBy", "TagValue": "ManagementApp"},
-                {"TagKey": "Domain", "TagValue": domain},
-            ],
+            Tags=[_OURS, {"TagKey": "Domain", "TagValue": domain}],
             **more,
         )
         key_id, arn = made["KeyMetadata"]["KeyId"], made["KeyMetadata"]["Arn"]
@@ -128,11 +151,12 @@ class DomainKeys:
             )
 
     def _alias(self, domain: str) -> str:
-        name = f"{self._aws.place.prefix}{domain}"
+        alias = domain_key_alias(self._aws.place, domain)
+        name = alias.removeprefix("alias/")
         if not _ALIAS.fullmatch(name) or name.startswith("aws/"):
             raise Invalid(
                 "ALIAS_INVALID",
                 "The name of an alias is letters, digits, '/', '_' and '-', and not of AWS's own.",
                 field="domain",
             )
-        return f"alias/{name}"
+        return alias

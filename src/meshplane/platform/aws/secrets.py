@@ -1,4 +1,4 @@
-"""Secrets of the mesh in Secrets Manager, by name: the key of masks, keys of webhooks."""
+"""Secrets of the mesh in Secrets Manager, by name."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,6 +8,10 @@ from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.aws.polling import until
 
 _VISIBLE_SECONDS = 30.0
+_NEXT = "MESHPLANE_NEXT"
+"""The label of a version that is about to become the current one."""
+
+_MOVED = frozenset({"InvalidParameterException", "InvalidRequestException"})
 
 
 class Secrets:
@@ -23,15 +27,8 @@ class Secrets:
 
     async def get(self, name: str) -> str | None:
         """The secret of that name; None: there is none, or none yet."""
-        try:
-            found = await self._aws.call(
-                "secretsmanager", "get_secret_value", SecretId=self._full(name)
-            )
-        except AwsRejected as refusal:
-            if refusal.aws_code == "ResourceNotFoundException":
-                return None
-            raise
-        return str(found["SecretString"])
+        found = await self.versioned(name)
+        return None if found is None else found[0]
 
     async def put(self, name: str, value: str, *, token: str) -> None:
         """Makes a secret, or gives it another value.
@@ -83,6 +80,60 @@ class Secrets:
             return made
         return await until("a secret shows", lambda: self.get(name), _VISIBLE_SECONDS)
 
+    async def versioned(self, name: str) -> tuple[str, str] | None:
+        """The secret of that name, and the id of its version; None: there is none."""
+        try:
+            found = await self._aws.call(
+                "secretsmanager",
+                "get_secret_value",
+                SecretId=self._full(name),
+                VersionStage="AWSCURRENT",
+            )
+        except AwsRejected as refusal:
+            if refusal.aws_code == "ResourceNotFoundException":
+                return None
+            raise
+        return str(found["SecretString"]), str(found["VersionId"])
+
+    async def replace(self, name: str, value: str, *, instead_of: str) -> bool:
+        """Gives a secret another value, if nobody else has done so meanwhile.
+
+        Args:
+            name: of the secret.
+            value: its new text.
+            instead_of: the id of the version that was read.
+
+        Returns:
+            Whether it was replaced; False: read it again.
+        """
+        own = hashlib.sha256(value.encode()).digest()
+        version = self._token(name, own)
+        await self._aws.call(
+            "secretsmanager",
+            "put_secret_value",
+            SecretId=self._full(name),
+            SecretString=value,
+            ClientRequestToken=version,
+            VersionStages=[_NEXT],
+        )
+        try:
+            # The label moves only from the version that has it: of two at once, one wins.
+            await self._aws.call(
+                "secretsmanager",
+                "update_secret_version_stage",
+                SecretId=self._full(name),
+                VersionStage="AWSCURRENT",
+                MoveToVersionId=version,
+                RemoveFromVersionId=instead_of,
+            )
+        except AwsRejected as refusal:
+            if refusal.aws_code not in _MOVED:
+                raise
+            found = await self.versioned(name)
+            # An answer may have been lost: then it is ours that is there.
+            return found is not None and found[1] == version
+        return True
+
     async def _create(self, name: str, value: str, token: str) -> bool:
         """Whether it was made; False: there is one already."""
         more = {"KmsKeyId": self._kms_key_id} if self._kms_key_id else {}
@@ -93,7 +144,10 @@ class Secrets:
                 Name=self._full(name),
                 SecretString=value,
                 ClientRequestToken=token,
-                Tags=[{"Key": "ManagedBy", "Value": "ManagementApp"}],
+                Tags=[
+                    {"Key": "ManagedBy", "Value": "ManagementApp"},
+                    {"Key": "Mesh", "Value": self._aws.place.prefix or "mesh"},
+                ],
                 **more,
             )
         except AwsRejected as refusal:

@@ -12,7 +12,7 @@ from typing import Any
 
 from meshplane.sandbox.datazone.state import Item, invalid
 
-_COMMENT = re.compile(r"//[^\n]*")
+_TEXT_OR_COMMENT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|//[^\n]*")
 _BLOCK = re.compile(
     r"\b(structure|list|map|union|enum)\s+(\w+)(?:\s+with\s*\[[^\]]*\])?\s*\{([^{}]*)\}"
 )
@@ -61,7 +61,7 @@ def read_model(name: str, smithy: str) -> FormModel:
                 for member in _MEMBER.finditer(block[3])
             },
         )
-        for block in _BLOCK.finditer(_COMMENT.sub("", smithy))
+        for block in _BLOCK.finditer(_bare(smithy))
     }
     if shapes.get(short, ("", {}))[0] != "structure":
         raise invalid(f"The model of form type {short} has no structure {short}.")
@@ -70,6 +70,11 @@ def read_model(name: str, smithy: str) -> FormModel:
             if kind != "enum" and of not in shapes and of not in _SIMPLE:
                 raise invalid(f"The model of form type {short} has no shape {of} for {member}.")
     return FormModel(short, shapes)
+
+
+def _bare(smithy: str) -> str:
+    """A model without comments, and with nothing in its texts: they may hold what it is made of."""
+    return _TEXT_OR_COMMENT.sub(lambda found: '""' if found[0].startswith('"') else "", smithy)
 
 
 def check_content(form: str, model: FormModel, content: str | None) -> Item:

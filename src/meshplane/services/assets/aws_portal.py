@@ -22,12 +22,13 @@ from meshplane.platform.aws.names import PORTAL_ASSET_TYPE
 from meshplane.platform.aws.polling import until
 from meshplane.services.assets.aws_portal_forms import (
     COLUMNS_FORM,
-    OWN_FORMS,
     PRODUCT_FORM,
     PRODUCT_MODEL,
     TABLE_FORM,
     forms_of,
+    is_said,
     said_in,
+    terms_of,
 )
 from meshplane.services.assets.ports import ACTIVE, Product, ProductThere
 
@@ -48,7 +49,7 @@ class DataZoneAssets:
         await self._ensure_type()
         domain = await self._zone.domain()
         forms = forms_of(self._zone.aws.place, product)
-        said = {"name": product.said["name"], "description": product.said["description"]}
+        said = _about(product, terms_of(product))
 
         async def create(after: str) -> str:
             token = token_of("asset", project, product.own_id, _print(said, forms), after)
@@ -96,14 +97,9 @@ class DataZoneAssets:
                 "content": one["content"],
             }
             for one in known["formsOutput"]
-            if one["formName"] not in OWN_FORMS
+            if not is_said(product, one["formName"])
         ]
-        said: dict[str, Any] = {
-            "name": product.said["name"],
-            "description": product.said["description"],
-        }
-        if known.get("glossaryTerms"):
-            said["glossaryTerms"] = known["glossaryTerms"]
+        said = _about(product, terms_of(product, known.get("glossaryTerms") or ()))
         await self._zone.aws.call(
             "datazone",
             "create_asset_revision",
@@ -285,6 +281,12 @@ class DataZoneAssets:
             "datazone", "get_form_type", domainIdentifier=domain, formTypeIdentifier=name
         )
         return str(found["revision"])
+
+
+def _about(product: Product, terms: list[str]) -> dict[str, Any]:
+    said = {"name": product.said["name"], "description": product.said["description"]}
+    # An empty list is refused: none is said by saying nothing.
+    return {**said, "glossaryTerms": terms} if terms else {**said}
 
 
 def _print(*parts: Any) -> str:

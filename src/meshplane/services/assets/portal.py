@@ -1,42 +1,38 @@
 """Shows the mesh's data products in the portal, and tells what others change of them there."""
 
 import json
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from meshplane.boundary.actor import service_actor
 from meshplane.boundary.portal_links import (
     GONE,
     MOST_LETTERS,
-    Brought,
     PortalDifference,
     PortalLink,
-    bring_each,
     differences,
     gone,
-    ids_in,
     ids_of,
     link_of,
     links_of,
     not_ready,
-    own_ids_of,
-    put_link,
     settle,
 )
+from meshplane.boundary.portal_things import ThingsInPortal
 from meshplane.events.consumer import Consumer
-from meshplane.kit.clock import Clock, to_text
+from meshplane.kit.clock import Clock
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.services.assets.api import PUBLISHED
+from meshplane.services.assets.portal_words import with_new, words_said
 from meshplane.services.assets.ports import ACTIVE, AssetPortal, Product, ProductThere
 from meshplane.services.assets.store import ALL, ASSET_PORTAL_LINKS, ASSETS
 from meshplane.services.projects.api import ProjectsApi
 
-_KINDS = frozenset({"AssetPublished", "AssetUpdated"})
+_KINDS = frozenset({"AssetPublished", "AssetUpdated", "AssetMetadataChanged"})
 
 
-class AssetsInPortal:
+class AssetsInPortal(ThingsInPortal):
     """Keeps the portal's products, and their listings, as the mesh's assets are.
 
     Args:
@@ -49,10 +45,9 @@ class AssetsInPortal:
     def __init__(
         self, portal: AssetPortal, projects: ProjectsApi, store: Store, clock: Clock
     ) -> None:
+        super().__init__(ASSET_PORTAL_LINKS, store, clock)
         self._portal = portal
         self._projects = projects
-        self._store = store
-        self._clock = clock
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
@@ -69,8 +64,8 @@ class AssetsInPortal:
                 listed, and what they deleted made again.
 
         Raises:
-            Unavailable: PORTAL_NOT_READY, its project is not there yet; or the portal is not to be
-                had.
+            Unavailable: PORTAL_NOT_READY, its project, a term or a form of it is not there yet; or
+                the portal is not to be had.
         """
         row = await work.get(ASSETS, asset_id)
         if row is None or row.item["status"] != PUBLISHED:
@@ -78,14 +73,15 @@ class AssetsInPortal:
         link = await link_of(work, ASSET_PORTAL_LINKS, asset_id)
         there = await self._portal.look(link.portal_id) if link else None
         if link is not None and there is None and not mend:
-            put_link(work, ASSET_PORTAL_LINKS, gone(link), self._now())
+            self.keep(work, gone(link))
             return
         applied = link.applied if link and there else None
-        wanted = _wanted(row.item)
+        words = await words_said(work, row.item, applied)
+        wanted = {**_wanted(row.item), **words}
         if there is None:
             project = await self._project(row.item["projectId"])
             there = await self._portal.ensure(project, _product(row.item, wanted))
-        plan = settle(wanted, applied, there.said, mend=mend)
+        plan = settle(wanted, with_new(words, applied), there.said, mend=mend)
         if plan.is_needed:
             there = await self._portal.revise(there.portal_id, _product(row.item, plan.written))
         drift = dict(plan.drift)
@@ -104,34 +100,27 @@ class AssetsInPortal:
             },
             drift=drift,
         )
-        put_link(work, ASSET_PORTAL_LINKS, left, self._now())
+        self.keep(work, left)
 
-    async def heard(self, work: UnitOfWork, event: Mapping[str, Any]) -> None:
-        """Looks at the asset that an event of the portal speaks of, and keeps what others did.
-
-        Args:
-            work: the link is written with it.
-            event: of the portal; of other things, it does nothing.
-        """
-        for own_id in await own_ids_of(work, ASSET_PORTAL_LINKS, ids_in(event)):
-            await self.bring(work, own_id)
-
-    async def bring_all(self, *, mend: bool = False) -> Brought:
-        """Brings every listed asset, a commit each; one that fails holds up no other."""
-        own_ids = ids_of(self._store, ASSETS, ALL, index="byName", name="assetId")
-        return await bring_each(self._store, own_ids, partial(self.bring, mend=mend))
+    def own_ids(self) -> AsyncIterator[str]:
+        """See `ThingsInPortal.own_ids`: every asset; those that are not listed are passed over."""
+        return ids_of(self._store, ASSETS, ALL, index="byName", name="assetId")
 
     async def drift(self) -> list[PortalDifference]:
         """What others have changed there, looked up now; it changes nothing."""
         found: list[PortalDifference] = []
         async for link in links_of(self._store, ASSET_PORTAL_LINKS):
-            row = await self._store.begin().get(ASSETS, link.own_id)
-            wanted = _wanted(row.item) if row else dict(link.applied)
+            work = self._store.begin()
+            row = await work.get(ASSETS, link.own_id)
+            wanted, words = dict(link.applied), {}
+            if row is not None:
+                words = await words_said(work, row.item, link.applied, is_strict=False)
+                wanted = {**_wanted(row.item), **words}
             there = await self._portal.look(link.portal_id)
             if there is None:
                 found += differences("asset", link, wanted, {"": GONE})
                 continue
-            drift = settle(wanted, link.applied, there.said).drift
+            drift = settle(wanted, with_new(words, link.applied), there.said).drift
             if _was_withdrawn(link, there):
                 drift["listing"] = there.listing
             found += differences("asset", link, {**wanted, "listing": ACTIVE}, drift)
@@ -145,9 +134,6 @@ class AssetsInPortal:
 
     async def _on_event(self, work: UnitOfWork, event: StoredEvent) -> None:
         await self.bring(work, event.detail["assetId"])
-
-    def _now(self) -> str:
-        return to_text(self._clock.now())
 
 
 def _was_withdrawn(link: PortalLink | None, there: ProductThere) -> bool:

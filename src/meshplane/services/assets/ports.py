@@ -7,6 +7,12 @@ from typing import Protocol
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 """A listing that everyone finds, and one that was taken out of the catalogue."""
 
+TERM, TERMS_OF, FORM = "term ", "terms of ", "form "
+"""How the fields of `Product.said` begin that hold the catalog's words (`portal_words.py`)."""
+
+ON = "on"
+"""That a term is on a product."""
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -17,7 +23,7 @@ class Product:
         database, table: where its table stands in the lake's catalogue.
         said: texts by field: `name`, `description`, `owner`, `classification`, `contractVersion`,
             `domain`, `project`; `columns` with the types by name, as JSON in the table's order; and
-            `column NAME` with what is said of that column.
+            `column NAME` with what is said of that column; and terms and forms.
     """
 
     own_id: str
@@ -62,7 +68,11 @@ class AssetPortal(Protocol):
         ...
 
     async def revise(self, portal_id: str, product: Product) -> ProductThere:
-        """Makes a new revision of it. What others have added to it (terms, forms) it keeps."""
+        """Makes a new revision of it.
+
+        Of terms and forms it keeps those that are not said at all, as others have added them; one
+        that is said to be empty it takes off.
+        """
         ...
 
     async def publish(self, portal_id: str) -> ProductThere:

@@ -13,8 +13,9 @@ from meshplane.events.assets import AssetPublicationRejected, AssetPublished
 from meshplane.kit.errors import BaseMoved, Conflict, FieldProblem, Invalid
 from meshplane.platform.tables import Row
 from meshplane.services.assets import records
-from meshplane.services.assets.api import PUBLISHED, REJECTED, SUBMITTED
+from meshplane.services.assets.api import LAKE_FORMAT, PUBLISHED, REJECTED, SUBMITTED
 from meshplane.services.assets.contract import column_problems, parse_contract
+from meshplane.services.assets.metadata import kept, places
 from meshplane.services.assets.rows import allowed
 from meshplane.services.assets.schemas import (
     ApprovalView,
@@ -23,7 +24,13 @@ from meshplane.services.assets.schemas import (
     MetadataView,
     Rejection,
 )
-from meshplane.services.assets.store import ALL, ASSET_NAMES, ASSET_TABLES, ASSETS
+from meshplane.services.assets.store import (
+    ALL,
+    ASSET_NAMES,
+    ASSET_TABLES,
+    ASSET_TERMS,
+    ASSETS,
+)
 from meshplane.services.tables.api import TablesApi
 
 SENSITIVE = frozenset({"confidential", "restricted"})
@@ -90,9 +97,9 @@ class Publication:
             AssetPublished(
                 asset_id=asset_id,
                 asset_name=item["name"],
-                s3_location=table.location if table else "",
-                format="iceberg",
-                glue_table=f"{item['domainName']}.{item['name']}",
+                s3_location=table.location if table and table.source is None else "",
+                format=records.format_of(item),
+                glue_table=_glue_table(item),
                 table_id=item["tableId"],
                 project_id=item["projectId"],
                 domain_id=item["domainId"],
@@ -127,6 +134,8 @@ class Publication:
         _put(call, row, item)
         call.work.delete(ASSET_NAMES, item["domainName"], item["name"])
         call.work.delete(ASSET_TABLES, item["tableId"])
+        for term_id in places(kept(item)):
+            call.work.delete(ASSET_TERMS, term_id, asset_id)
         call.work.emit(
             AssetPublicationRejected(
                 asset_id=asset_id,
@@ -158,6 +167,12 @@ def needs_approval(item: dict[str, Any]) -> bool:
 
 def _sensitive_columns(item: dict[str, Any]) -> list[str]:
     return [column["name"] for column in item["columns"] if column["classification"] in SENSITIVE]
+
+
+def _glue_table(item: dict[str, Any]) -> str:
+    """What the asset is called in Glue; one that another engine keeps is not there."""
+    is_there = records.format_of(item) == LAKE_FORMAT
+    return f"{item['domainName']}.{item['name']}" if is_there else ""
 
 
 def _missing_words(item: dict[str, Any]) -> list[FieldProblem]:

@@ -37,6 +37,22 @@ class AssetQuery(PageQuery):
     project_id: Id | None = None
 
 
+class TermOnAsset(ApiModel):
+    """A term of a glossary on an asset, or on a column of it."""
+
+    term_id: str
+    name: str
+
+
+class FilledFormView(ApiModel):
+    """A metadata form as it was filled, in the revision that it was filled by."""
+
+    form_id: str
+    name: str
+    revision: int
+    values: dict[str, str | int | float | bool]
+
+
 class AssetColumnView(ApiModel):
     """A column of an asset."""
 
@@ -44,6 +60,7 @@ class AssetColumnView(ApiModel):
     type: str
     description: str
     classification: Classification
+    terms: list[TermOnAsset]
 
 
 class QualityView(ApiModel):
@@ -70,6 +87,8 @@ class AssetView(ApiModel):
     owner: str
     classification: Classification
     columns: list[AssetColumnView]
+    terms: list[TermOnAsset]
+    forms: list[FilledFormView]
     contract_version: str
     status: Literal["submitted", "published", "rejected"]
     status_reason: str | None

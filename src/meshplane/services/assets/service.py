@@ -58,6 +58,8 @@ class Assets:
         _demand_fit(contract, table)
         columns = _columns(body, contract, table)
         item = _new_item(call, body, project, contract, columns)
+        if table.source is not None:
+            item["format"] = table.source.kind
         _put_new(call, item)
         return records.view(Row(item, 1))
 

@@ -10,6 +10,7 @@ ASSETS = Table(
     "Assets",
     "assetId",
     indexes=(Index("byName", "listing", "name"), Index("byProject", "projectId", "name")),
+    # `tags` holds the contract's tags, and the words of the glossary and of forms (`metadata.py`).
     search=("name", "description", "columnNames", "columnDescriptions", "tags"),
 )
 ASSET_NAMES = Table(
@@ -17,5 +18,20 @@ ASSET_NAMES = Table(
 )
 ASSET_TABLES = Table("AssetTables", "tableId")
 ASSET_PORTAL_LINKS = portal_table("AssetPortalLinks")
+ASSET_TERMS = Table("AssetTerms", "termId", "assetId")
+"""Which assets a glossary term is on; and the term's guards: one that an asset writes when it gets
+the term, and all that whoever retires or renames the term writes, so that none misses another."""
+ASSET_WORDS_IN_PORTAL = Table("AssetWordsInPortal", "ownId")
 
-TABLES = (ASSETS, ASSET_NAMES, ASSET_TABLES, ASSET_PORTAL_LINKS)
+GUARDS = tuple(f"-{number:02}" for number in range(16))
+"""The sort keys of a term's guards; those of its uses begin with `asset-`. They are several, so
+that many assets can get one term at once."""
+
+TABLES = (
+    ASSETS,
+    ASSET_NAMES,
+    ASSET_TABLES,
+    ASSET_PORTAL_LINKS,
+    ASSET_TERMS,
+    ASSET_WORDS_IN_PORTAL,
+)

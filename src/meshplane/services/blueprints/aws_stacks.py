@@ -95,6 +95,13 @@ class CloudFormationStacks:
             if not error.may_have_happened or not await self._has_started(plan):
                 raise
 
+    async def has_begun(self, plan: Plan) -> bool:
+        """See `Stacks.has_begun`."""
+        if not plan.plan_id:
+            return False
+        now = await self._plans.find(plan.plan_id, plan.stack_id)
+        return now is not None and now.get("ExecutionStatus") in _STARTED
+
     async def state(self, stack: str) -> StackState | None:
         """See `Stacks.state`."""
         found = await self._stack(stack)

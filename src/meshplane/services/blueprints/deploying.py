@@ -1,41 +1,40 @@
-"""Carries deployments out: plan, execute, and follow the stack until it ends.
+"""Carries deployments out: plan, execute, and follow the stack until it ends; undoes them, too.
 
 Each step is a message of a queue, and what it found is in the commit that sends the next: a process
-that dies leaves a message, and whoever takes it goes on. The calls of `Stacks` may be repeated.
+that dies leaves a message, and whoever takes it goes on. The calls of `Stacks` may be repeated. A
+deployment has one message at a time, so that whoever wants it stopped says so in its row, and the
+next step reads that.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
-from meshplane.events.blueprints import DeploymentCompleted
-from meshplane.events.queues import Message, QueueHandler, RetryAfter, send
-from meshplane.kit.clock import Clock, to_text
+from meshplane.events.queues import Message, QueueHandler, RetryAfter
+from meshplane.kit.clock import Clock
 from meshplane.kit.errors import FieldProblem, MeshplaneError, Unavailable
 from meshplane.platform.store import UnitOfWork
 from meshplane.platform.tables import Row
+from meshplane.services.blueprints.finding import last_touch
+from meshplane.services.blueprints.following import Following, with_outputs
 from meshplane.services.blueprints.ports import (
     Change,
+    DriftedResource,
     Plan,
-    StackEvent,
     Stacks,
-    StackState,
     Wish,
     stack_name,
 )
+from meshplane.services.blueprints.states import AT_WORK, end_of, is_reached
 from meshplane.services.blueprints.store import DEPLOYMENT_HISTORY
 from meshplane.services.blueprints.wish_checks import accepted
 
 QUEUE = "deployments"
-_LONGEST = timedelta(hours=24)
-_LONGEST_MESSAGE_SECONDS = 2 * 86_400
-_MOST_ATTEMPTS = 10_000
 _BUSY_SECONDS = 15.0
-_FIRST_SECONDS, _GROWTH, _SLOWEST_SECONDS = 1.0, 1.4, 15.0
-_MOST_KEPT_EVENTS = 100
-_LONGEST_REASON = 500
+_FIRST_LOOK_SECONDS = 1.0
+_DRIFT_SECONDS = 55.0
+_TOO_SLOW = "DEPLOYMENT_TOO_SLOW: it did not end within a day."
 
 Item = dict[str, Any]
 Lint = Callable[[str], Awaitable[tuple[FieldProblem, ...]]]
@@ -51,6 +50,9 @@ class StackDeployments:
         prefix: what the names of stacks begin with.
         role_of: by project, the role as which its resources are made; None: as the mesh.
         lint: looks at templates before they are accepted; None: nobody does.
+        first_look_seconds: how long after its begin a stack is looked at first.
+        patience_seconds: how long whoever began something waits for its end before he is told that
+            it goes on.
     """
 
     def __init__(
@@ -61,12 +63,15 @@ class StackDeployments:
         prefix: str = "",
         role_of: Callable[[str], str] | None = None,
         lint: Lint | None = None,
+        first_look_seconds: float = _FIRST_LOOK_SECONDS,
+        patience_seconds: float = 0.0,
     ) -> None:
+        self.patience_seconds = patience_seconds
         self._stacks = stacks
-        self._clock = clock
         self._prefix = prefix
         self._role_of = role_of
         self._lint = lint
+        self._following = Following(stacks, clock, QUEUE, first_look_seconds)
 
     @property
     def queues(self) -> Sequence[QueueHandler]:
@@ -113,29 +118,58 @@ class StackDeployments:
         )
 
     def begin(self, work: UnitOfWork, item: Item, wish: Wish) -> None:
-        """Has a deployment carried out, once `work` is committed.
+        """Has a deployment planned, once `work` is committed, and carried out unless it waits.
 
         Args:
-            work: the unit of work that puts the deployment, as `IN_PROGRESS`.
+            work: the unit of work that puts the deployment, as `IN_PROGRESS`, or as `PLANNING` if
+                it is to wait for `carry_out`.
             item: the deployment.
             wish: its stack.
         """
         kept = asdict(wish)
         kept["capabilities"] = sorted(wish.capabilities)
-        self._send(work, item, "plan", 0, {"wish": kept})
+        self._following.send(work, item, "plan", {"wish": kept})
+
+    def carry_out(self, work: UnitOfWork, item: Item) -> None:
+        """Has a planned deployment carried out, once `work` is committed.
+
+        Args:
+            work: the unit of work that puts the deployment, as `IN_PROGRESS`.
+            item: the deployment, with its plan.
+        """
+        self._following.send(work, item, "prepare", {"plan": item["plan"]})
+
+    def undo(self, work: UnitOfWork, item: Item) -> None:
+        """Has a deployment's stack rolled back or removed, once `work` is committed.
+
+        Args:
+            work: the unit of work that puts the deployment, as `ROLLING_BACK` or `REMOVING`, with
+                what it was in `before`.
+            item: the deployment.
+        """
+        self._following.send(work, item, "undo", {"stackId": item["cfnStackId"]})
+
+    async def drift(self, item: Mapping[str, Any]) -> Sequence[DriftedResource]:
+        """What others changed in a deployment's stack; see `Stacks.drift`."""
+        return await self._stacks.drift(item["cfnStackId"], _DRIFT_SECONDS)
 
     async def _handle(self, work: UnitOfWork, message: Message) -> None:
         body = message.body
         row = await work.get(DEPLOYMENT_HISTORY, body["deploymentId"], body["timestamp"])
-        if row is None or row.item["status"] != "IN_PROGRESS":
+        if row is None or row.item["status"] not in AT_WORK:
             return
-        steps = {"plan": self._plan, "execute": self._execute, "follow": self._follow}
+        steps = {
+            "plan": self._plan,
+            "prepare": self._prepare,
+            "execute": self._execute,
+            "follow": self._following.follow,
+            "undo": self._undo,
+        }
         try:
             await steps[body["step"]](work, row, body)
         except MeshplaneError as error:
-            if self._is_late(row):
-                why = "DEPLOYMENT_TOO_SLOW: it did not end within a day."
-                self._end(work, row, dict(row.item), "FAILED", why)
+            if self._following.is_late(row):
+                self._refused(work, row, _TOO_SLOW)
                 return
             if isinstance(error, Unavailable):
                 raise
@@ -143,7 +177,14 @@ class StackDeployments:
                 raise RetryAfter(error.code, error.message, _BUSY_SECONDS) from error
             if error.code == "STACK_NOT_READY" and await self._cleared(body["wish"]["stack"]):
                 raise RetryAfter(error.code, error.message, _BUSY_SECONDS) from error
-            self._end(work, row, dict(row.item), "FAILED", f"{error.code}: {error.message}")
+            self._refused(work, row, f"{error.code}: {error.message}")
+
+    def _refused(self, work: UnitOfWork, row: Row, reason: str) -> None:
+        """Ends what could not be done. What was to be undone is what it was before."""
+        status = row.item["status"]
+        undoing = status in {"ROLLING_BACK", "REMOVING"}
+        after = row.item["before"] if undoing else "FAILED"
+        self._following.end(work, row, dict(row.item), after, reason)
 
     async def _cleared(self, stack: str) -> bool:
         """Whether what is left of a stack that never came to be is being removed.
@@ -158,130 +199,72 @@ class StackDeployments:
         return True
 
     async def _plan(self, work: UnitOfWork, row: Row, body: Item) -> None:
+        if row.item["status"] == "CANCELLING":
+            self._following.end(work, row, dict(row.item), "CANCELLED", "")
+            return
         kept = body["wish"]
         wish = Wish(**{**kept, "capabilities": frozenset(kept["capabilities"])})
+        where = row.item["projectId"], row.item["environment"]
+        planned_on = await last_touch(work, *where, wish.deployment_id)
         plan = await self._stacks.plan(wish)
         item = {
             **row.item,
+            "plannedOn": planned_on,
             "cfnStackId": plan.stack_id,
             "changes": [asdict(each) for each in plan.changes],
+            # Its changes stand beside it already.
+            "plan": {**asdict(plan), "changes": []},
         }
+        if row.item["status"] == "PLANNING":
+            if plan.refusal:
+                self._following.end(work, row, item, "FAILED", plan.refusal)
+                return
+            work.put(DEPLOYMENT_HISTORY, {**item, "status": "PLANNED"}, expected=row.version)
+            return
+        await self._ready(work, Row(item, row.version), plan)
+
+    async def _prepare(self, work: UnitOfWork, row: Row, body: Item) -> None:
+        if row.item["status"] == "CANCELLING":
+            self._following.end(work, row, dict(row.item), "CANCELLED", "")
+            return
+        await self._ready(work, row, _plan_of(body["plan"]))
+
+    async def _ready(self, work: UnitOfWork, row: Row, plan: Plan) -> None:
+        """Has a plan carried out, if there is anything in it."""
         if not plan.executable and not plan.refusal:
             state = await self._stacks.state(plan.stack_id)
-            self._end(work, row, _with_outputs(item, state), "SUCCESS", "")
+            self._following.end(work, row, with_outputs(row.item, state), "SUCCESS", "")
             return
         # What came before is known before anything is begun: its end would be taken for ours.
-        before = await self._stacks.events(plan.stack_id)
-        since = before[-1].event_id if before else None
-        work.put(DEPLOYMENT_HISTORY, item, expected=row.version)
-        self._send(work, item, "execute", 0, {"plan": asdict(plan), "since": since})
+        since = await self._following.last_event(plan.stack_id)
+        work.put(DEPLOYMENT_HISTORY, row.item, expected=row.version)
+        self._following.send(work, row.item, "execute", {"plan": asdict(plan), "since": since})
 
     async def _execute(self, work: UnitOfWork, row: Row, body: Item) -> None:
-        kept = body["plan"]
-        plan = Plan(**{**kept, "changes": tuple(Change(**each) for each in kept["changes"])})
+        plan = _plan_of(body["plan"])
         if plan.refusal:
-            self._end(work, row, dict(row.item), "FAILED", plan.refusal)
+            self._following.end(work, row, dict(row.item), "FAILED", plan.refusal)
+            return
+        stopped = row.item["status"] == "CANCELLING"
+        if stopped and not await self._stacks.has_begun(plan):
+            self._following.end(work, row, dict(row.item), "CANCELLED", "")
             return
         await self._stacks.execute(plan)
-        more = {"stackId": plan.stack_id, "since": body["since"], "begun": False, "looks": 0}
-        self._send(work, row.item, "follow", 0, more)
+        self._following.begin(work, row.item, plan.stack_id, body["since"])
 
-    async def _follow(self, work: UnitOfWork, row: Row, body: Item) -> None:
-        stack_id = body["stackId"]
-        # Events first: a stack that has begun by them cannot look as it did before.
-        events = await self._stacks.events(stack_id, body["since"])
+    async def _undo(self, work: UnitOfWork, row: Row, body: Item) -> None:
+        stack_id, status = body["stackId"], row.item["status"]
         state = await self._stacks.state(stack_id)
-        begun = body["begun"] or any(each.physical_id == stack_id for each in events)
-        item = _with_events(dict(row.item), events)
-        if state is None or (begun and state.ended):
-            well = state is not None and state.well and not state.gone
-            item = _with_outputs(item, state)
-            self._end(work, row, item, "SUCCESS" if well else "FAILED", _reason(state, events))
+        if is_reached(status, state):
+            self._following.end(work, row, dict(row.item), end_of(status, state), "")
             return
-        if self._is_late(row):
-            why = "DEPLOYMENT_TOO_SLOW: it did not end within a day."
-            self._end(work, row, item, "FAILED", why)
-            return
-        if events:
-            work.put(DEPLOYMENT_HISTORY, item, expected=row.version)
-        since = events[-1].event_id if events else body["since"]
-        looks = body["looks"] + 1
-        more = {"stackId": stack_id, "since": since, "begun": begun, "looks": looks}
-        self._send(work, item, "follow", looks, more)
-
-    def _end(self, work: UnitOfWork, row: Row, item: Item, status: str, reason: str) -> None:
-        now = self._clock.now()
-        milliseconds = int(now.timestamp() * 1000)
-        item = {
-            **item,
-            "status": status,
-            "statusReason": reason[:_LONGEST_REASON],
-            "endTime": milliseconds,
-            "duration": (milliseconds - item["startTime"]) / 1000,
-        }
-        work.put(DEPLOYMENT_HISTORY, item, expected=row.version)
-        work.emit(
-            DeploymentCompleted(
-                deployment_id=item["deploymentId"],
-                project_id=item["projectId"],
-                environment=item["environment"],
-                status=status,
-                deployed_by=item["deployedBy"],
-                completed_at=to_text(now),
-            ).event()
-        )
-
-    def _is_late(self, row: Row) -> bool:
-        began: int = row.item["startTime"]
-        return self._clock.now().timestamp() - began / 1000 > _LONGEST.total_seconds()
-
-    def _send(
-        self, work: UnitOfWork, item: Mapping[str, Any], step: str, looks: int, more: Item
-    ) -> None:
-        delay = min(_FIRST_SECONDS * _GROWTH ** min(looks, 20), _SLOWEST_SECONDS)
-        send(
-            work,
-            QUEUE,
-            {
-                "deploymentId": item["deploymentId"],
-                "timestamp": item["timestamp"],
-                "step": step,
-                **more,
-            },
-            message_id=f"{item['deploymentId']}-{step}-{looks}",
-            now=self._clock.now(),
-            delay_seconds=delay if step == "follow" else 0.0,
-            maximum_attempts=_MOST_ATTEMPTS,
-            maximum_age_seconds=_LONGEST_MESSAGE_SECONDS,
-        )
+        since = await self._following.last_event(stack_id)
+        if status == "REMOVING":
+            await self._stacks.remove(stack_id)
+        else:
+            await self._stacks.roll_back(stack_id)
+        self._following.begin(work, row.item, stack_id, since)
 
 
-def _with_outputs(item: Item, state: StackState | None) -> Item:
-    return {**item, "outputs": {} if state is None else dict(state.outputs)}
-
-
-def _with_events(item: Item, events: Sequence[StackEvent]) -> Item:
-    new = [
-        {
-            "eventId": each.event_id,
-            "at": to_text(each.at),
-            "logicalId": each.logical_id,
-            "resourceType": each.resource_type,
-            "status": each.status,
-            "reason": each.reason[:_LONGEST_REASON],
-        }
-        for each in events
-    ]
-    return {**item, "stackEvents": [*item.get("stackEvents", ()), *new][-_MOST_KEPT_EVENTS:]}
-
-
-def _reason(state: StackState | None, events: Sequence[StackEvent]) -> str:
-    """Why it ended as it did: the first failure says more than what it led to."""
-    if state is None:
-        return "The stack is gone."
-    if state.well and not state.gone:
-        return ""
-    failed = [each for each in events if each.status.endswith("_FAILED") and each.reason]
-    if failed:
-        return f"{failed[0].logical_id}: {failed[0].reason}"
-    return state.reason or state.status
+def _plan_of(kept: Mapping[str, Any]) -> Plan:
+    return Plan(**{**kept, "changes": tuple(Change(**each) for each in kept["changes"])})

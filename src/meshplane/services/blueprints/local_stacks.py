@@ -102,6 +102,12 @@ class LocalStacks:
 
         await self._change(plan.stack, executed)
 
+    async def has_begun(self, plan: Plan) -> bool:
+        """See `Stacks.has_begun`."""
+        found, _ = await self._read(plan.stack_id)
+        kept = None if found is None else found["plans"].get(plan.plan_id)
+        return bool(kept and kept["started"])
+
     async def state(self, stack: str) -> StackState | None:
         """See `Stacks.state`."""
         found, _ = await self._read(stack)

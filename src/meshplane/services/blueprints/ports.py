@@ -196,6 +196,10 @@ class Stacks(Protocol):
         """
         ...
 
+    async def has_begun(self, plan: Plan) -> bool:
+        """Whether a plan is being carried out, or was. One that is gone was not."""
+        ...
+
     async def state(self, stack: str) -> StackState | None:
         """How a stack is, by its id, or by its name while it is there; None: there is none."""
         ...

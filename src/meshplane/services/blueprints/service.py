@@ -1,7 +1,7 @@
-"""Use cases of blueprints.
+"""Use cases of blueprints: what runs in an environment, and new deployments to it.
 
-Where templates become stacks, a deployment is `IN_PROGRESS` until its stack has ended. Elsewhere it
-is checked and recorded in one step: it has ended then, and `cfnStackId` is not set.
+A deployment of a template is `IN_PROGRESS` until its stack has ended; one without a template is
+recorded, and has ended then.
 """
 
 import asyncio
@@ -12,42 +12,40 @@ from typing import Any
 from meshplane.boundary.call import Call
 from meshplane.boundary.schemas import Page
 from meshplane.events.blueprints import DeploymentCompleted
-from meshplane.kit.errors import BaseMoved, Conflict, Missing
+from meshplane.kit.errors import BaseMoved, Conflict, Invalid
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
-from meshplane.policy.model import Resource
 from meshplane.services.blueprints.deploying import StackDeployments
+from meshplane.services.blueprints.finding import Finding, latest
+from meshplane.services.blueprints.ports import Wish
 from meshplane.services.blueprints.schemas import (
-    ChangeView,
     DeploymentQuery,
     DeploymentView,
     EnvironmentChoice,
     EnvironmentTestsView,
     NewDeployment,
-    StackEventView,
+    NewPlan,
     ValidationView,
     VerificationQuery,
     VerificationView,
 )
 from meshplane.services.blueprints.store import BY_PROJECT, DEPLOYMENT_HISTORY
 from meshplane.services.blueprints.template import resources_of
-from meshplane.services.projects.api import ProjectsApi, ProjectSummary, no_such_project
+from meshplane.services.blueprints.views import deployment_view
 
 _KEPT = timedelta(days=365)
-_PAGE = 100
-_MOST_LOOKED_AT = 10_000
 
 
 class Blueprints:
     """Deploys to environments and tells what runs there.
 
     Args:
-        projects: the service below.
-        deployments: makes stacks; None: deployments are recorded alone.
+        finding: finds what operations are about, for those who may do them.
+        deployments: makes stacks of templates.
     """
 
-    def __init__(self, projects: ProjectsApi, deployments: StackDeployments | None = None) -> None:
-        self._projects = projects
+    def __init__(self, finding: Finding, deployments: StackDeployments) -> None:
+        self._finding = finding
         self._deployments = deployments
 
     async def validate(self, call: Call, body: EnvironmentChoice) -> ValidationView:
@@ -55,10 +53,10 @@ class Blueprints:
 
         `dev` comes with the project; the others are there once something was deployed to them.
         """
-        await self._allowed(call, body.project_id)
+        await self._finding.in_project(call, body.project_id)
         problems = []
         if body.environment != "dev":
-            deployed = await _latest(call, body.project_id, body.environment)
+            deployed = await latest(call, body.project_id, body.environment)
             if deployed is None:
                 problems.append(f"Nothing was deployed to {body.environment} yet.")
         return ValidationView(
@@ -69,20 +67,17 @@ class Blueprints:
         )
 
     async def deploy(self, call: Call, body: NewDeployment) -> DeploymentView:
-        """Checks a template and records its deployment; where stacks are made, begins one.
+        """Checks a template and begins its deployment; without one, records a deployment.
 
         Raises:
             Missing: PROJECT_NOT_FOUND.
-            Invalid: TEMPLATE_INVALID; as `StackDeployments.accept`.
+            Invalid: TEMPLATE_INVALID, STACK_TAGS_INVALID; as `StackDeployments.accept`.
         """
-        await self._allowed(call, body.project_id)
-        template = body.cfn_template
-        resources = await asyncio.to_thread(resources_of, template) if template else {}
-        item = _new_item(call, body, resources)
-        call.resource = f"Deployment:{item['deploymentId']}"
-        call.note(project=body.project_id, environment=body.target_environment)
-        if self._deployments is not None and template is not None:
-            return await _begin(self._deployments, call, body, template, item)
+        await self._finding.in_project(call, body.project_id, body.target_environment)
+        if body.cfn_template is not None:
+            return await self._begin(call, body, body.cfn_template, "IN_PROGRESS")
+        item = _new_item(call, body, {})
+        _note(call, item)
         call.work.put(DEPLOYMENT_HISTORY, item, expected=ABSENT)
         call.work.emit(
             DeploymentCompleted(
@@ -94,26 +89,43 @@ class Blueprints:
                 completed_at=call.now,
             ).event()
         )
-        return _view(Row(item, 1))
+        return deployment_view(Row(item, 1))
+
+    async def plan(self, call: Call, body: NewPlan) -> DeploymentView:
+        """Checks a template, and has it planned what its deployment would change.
+
+        Raises:
+            Missing, Invalid: as `deploy`.
+        """
+        await self._finding.in_project(call, body.project_id, body.target_environment)
+        return await self._begin(call, body, body.cfn_template, "PLANNING")
+
+    async def _begin(
+        self, call: Call, body: NewDeployment | NewPlan, template: str, status: str
+    ) -> DeploymentView:
+        resources = await asyncio.to_thread(resources_of, template)
+        item = _new_item(call, body, resources)
+        _note(call, item)
+        wish: Wish = self._deployments.wish(item, template, body.parameters, body.capabilities)
+        warnings = await self._deployments.accept(wish)
+        item = {
+            **item,
+            "status": status,
+            "endTime": None,
+            "duration": None,
+            "warnings": [f"{each.field}: {each.message}" for each in warnings],
+        }
+        call.work.put(DEPLOYMENT_HISTORY, item, expected=ABSENT)
+        self._deployments.begin(call.work, item, wish)
+        return deployment_view(Row(item, 1))
 
     async def get(self, call: Call, deployment_id: str) -> DeploymentView:
         """The deployment with that id."""
-        missing = Missing(
-            "DEPLOYMENT_NOT_FOUND", "There is no deployment with this id.", field="deploymentId"
-        )
-        page = await call.work.query(DEPLOYMENT_HISTORY, deployment_id, limit=1)
-        if not page.rows:
-            await call.allow(Resource("Project", deployment_id), hide=missing)
-            raise missing
-        project = await self._projects.find(call.actor, page.rows[0].item["projectId"])
-        if project is None:
-            raise missing
-        await call.allow(_resource(project), hide=missing)
-        return _view(page.rows[0])
+        return deployment_view(await self._finding.deployment(call, deployment_id))
 
     async def list(self, call: Call, query: DeploymentQuery) -> Page[DeploymentView]:
         """The deployments of a project, latest first."""
-        await self._allowed(call, query.project_id)
+        await self._finding.in_project(call, query.project_id)
         page = await call.work.query(
             DEPLOYMENT_HISTORY,
             query.project_id,
@@ -123,7 +135,7 @@ class Blueprints:
             descending=True,
         )
         return Page[DeploymentView](
-            items=[_view(row) for row in page.rows], next_cursor=page.cursor
+            items=[deployment_view(row) for row in page.rows], next_cursor=page.cursor
         )
 
     async def run_tests(self, call: Call, body: EnvironmentChoice) -> EnvironmentTestsView:
@@ -131,9 +143,9 @@ class Blueprints:
 
         Raises:
             Missing: PROJECT_NOT_FOUND.
-            Conflict: ENVIRONMENT_NOT_DEPLOYED.
+            Conflict: ENVIRONMENT_NOT_DEPLOYED, ENVIRONMENT_CHANGING.
         """
-        await self._allowed(call, body.project_id)
+        await self._finding.in_project(call, body.project_id)
         row = await _demand_latest(call, body.project_id, body.environment)
         item = {**row.item, "testsPassedAt": call.now}
         call.resource = f"Deployment:{item['deploymentId']}"
@@ -153,9 +165,9 @@ class Blueprints:
 
         Raises:
             Missing: PROJECT_NOT_FOUND.
-            Conflict: ENVIRONMENT_NOT_DEPLOYED.
+            Conflict: ENVIRONMENT_NOT_DEPLOYED, ENVIRONMENT_CHANGING.
         """
-        await self._allowed(call, query.project_id)
+        await self._finding.in_project(call, query.project_id)
         row = await _demand_latest(call, query.project_id, query.environment)
         return VerificationView(
             project_id=query.project_id,
@@ -165,40 +177,9 @@ class Blueprints:
             deployed_at=row.item["timestamp"],
         )
 
-    async def _allowed(self, call: Call, project_id: str) -> None:
-        project = await self._projects.find(call.actor, project_id)
-        if project is None:
-            raise no_such_project()
-        await call.allow(_resource(project))
-
-
-async def _begin(
-    deployments: StackDeployments,
-    call: Call,
-    body: NewDeployment,
-    template: str,
-    item: dict[str, Any],
-) -> DeploymentView:
-    wish = deployments.wish(item, template, body.parameters, body.capabilities)
-    warnings = await deployments.accept(wish)
-    item = {
-        **item,
-        "status": "IN_PROGRESS",
-        "endTime": None,
-        "duration": None,
-        "warnings": [f"{each.field}: {each.message}" for each in warnings],
-    }
-    call.work.put(DEPLOYMENT_HISTORY, item, expected=ABSENT)
-    deployments.begin(call.work, item, wish)
-    return _view(Row(item, 1))
-
-
-def _resource(project: ProjectSummary) -> Resource:
-    return Resource("Project", project.project_id, project.domain_id, project.project_id)
-
 
 async def _demand_latest(call: Call, project_id: str, environment: str) -> Row:
-    row = await _latest(call, project_id, environment)
+    row = await latest(call, project_id, environment, at_rest=True)
     if row is None:
         raise Conflict(
             "ENVIRONMENT_NOT_DEPLOYED",
@@ -208,33 +189,24 @@ async def _demand_latest(call: Call, project_id: str, environment: str) -> Row:
     return row
 
 
-async def _latest(call: Call, project_id: str, environment: str) -> Row | None:
-    """The last deployment to an environment that succeeded."""
-    cursor: str | None = None
-    looked_at = 0
-    while looked_at < _MOST_LOOKED_AT:
-        page = await call.work.query(
-            DEPLOYMENT_HISTORY,
-            project_id,
-            index=BY_PROJECT,
-            limit=_PAGE,
-            cursor=cursor,
-            descending=True,
-        )
-        for row in page.rows:
-            if row.item["environment"] == environment and row.item["status"] == "SUCCESS":
-                return row
-        looked_at += len(page.rows)
-        cursor = page.cursor
-        if cursor is None:
-            break
-    return None
+def _note(call: Call, item: dict[str, Any]) -> None:
+    call.resource = f"Deployment:{item['deploymentId']}"
+    call.note(project=item["projectId"], environment=item["environment"])
 
 
-def _new_item(call: Call, body: NewDeployment, resources: dict[str, str]) -> dict[str, Any]:
+def _new_item(
+    call: Call, body: NewDeployment | NewPlan, resources: dict[str, str]
+) -> dict[str, Any]:
     now = call.clock.now()
     milliseconds = int(now.timestamp() * 1000)
     template = body.cfn_template
+    own = {"ManagedBy": "ManagementApp", "ProjectId": body.project_id}
+    if taken := sorted(own.keys() & body.tags.keys()):
+        raise Invalid(
+            "STACK_TAGS_INVALID",
+            f"The mesh itself sets the tags {', '.join(sorted(own))}: leave them out.",
+            field=f"tags.{taken[0]}",
+        )
     return {
         "deploymentId": call.new_id("dep"),
         "timestamp": milliseconds,
@@ -248,43 +220,7 @@ def _new_item(call: Call, body: NewDeployment, resources: dict[str, str]) -> dic
         "resources": resources,
         "templateSha256": hashlib.sha256(template.encode()).hexdigest() if template else None,
         "testsPassedAt": None,
-        "tags": {"ManagedBy": "ManagementApp"},
+        "tags": {**body.tags, **own},
+        "capabilities": sorted(body.capabilities),
         "expirationTime": int((now + _KEPT).timestamp()),
     }
-
-
-def _view(row: Row) -> DeploymentView:
-    item = row.item
-    return DeploymentView(
-        deployment_id=item["deploymentId"],
-        project_id=item["projectId"],
-        environment=item["environment"],
-        status=item["status"],
-        deployed_by=item["deployedBy"],
-        timestamp=item["timestamp"],
-        start_time=item["startTime"],
-        end_time=item["endTime"],
-        duration=item["duration"],
-        resources=len(item["resources"]),
-        template_sha256=item["templateSha256"],
-        tests_passed_at=item["testsPassedAt"],
-        tags=item["tags"],
-        cfn_stack_id=item.get("cfnStackId"),
-        status_reason=item.get("statusReason") or None,
-        changes=[ChangeView(**each) for each in item.get("changes", ())],
-        stack_events=[_event_view(each) for each in item.get("stackEvents", ())],
-        outputs=item.get("outputs", {}),
-        warnings=item.get("warnings", []),
-        version=row.version,
-    )
-
-
-def _event_view(kept: dict[str, Any]) -> StackEventView:
-    return StackEventView(
-        event_id=kept["eventId"],
-        at=kept["at"],
-        logical_id=kept["logicalId"],
-        resource_type=kept["resourceType"],
-        status=kept["status"],
-        reason=kept["reason"],
-    )

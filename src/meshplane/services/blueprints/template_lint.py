@@ -6,6 +6,7 @@ and that ends at a deadline.
 """
 
 import asyncio
+import hashlib
 import json
 import math
 import os
@@ -19,7 +20,9 @@ from meshplane.kit.errors import FieldProblem, Invalid, LimitReached, TooLarge, 
 
 _LONGEST_BYTES = 1_048_576
 _DEADLINE_SECONDS = 30.0
+_BUSY = 4
 _MOST_SHOWN = 50
+_MOST_KNOWN = 64
 _MISSING = "not installed"
 _WORKER = "meshplane.services.blueprints.template_lint_worker"
 
@@ -52,7 +55,8 @@ class TemplateLint:
     Args:
         region: where the template shall run; which resources and properties there are depends on
             it.
-        deadline_seconds: the longest that one template may take, as time and as processor time.
+        deadline_seconds: the processor time that one template may take; on a busy machine it may
+            take four times as long.
         together: how many are looked at at once; more wait.
     """
 
@@ -62,6 +66,8 @@ class TemplateLint:
         self._region = region
         self._deadline_seconds = deadline_seconds
         self._turns = asyncio.Semaphore(together)
+        # A promotion deploys one template to two environments, and a plan is often made again.
+        self._known: dict[bytes, list[Finding]] = {}
 
     async def check(self, template: str) -> tuple[FieldProblem, ...]:
         """The warnings of a template without errors.
@@ -93,6 +99,10 @@ class TemplateLint:
                 f"A template has up to {_LONGEST_BYTES:,} bytes: split it into nested stacks.",
                 field="cfnTemplate",
             )
+        digest = hashlib.sha256(data).digest()
+        known = self._known.get(digest)
+        if known is not None:
+            return known
         async with self._turns:
             answer = await self._answer(data)
         if answer.get("problem") == _MISSING:
@@ -100,7 +110,11 @@ class TemplateLint:
                 "LINT_NOT_INSTALLED",
                 "Templates cannot be checked here: install the mesh with the extra `aws`.",
             )
-        return [Finding(**each) for each in answer["findings"]]
+        found = [Finding(**each) for each in answer["findings"]]
+        self._known[digest] = found
+        for old in list(self._known)[:-_MOST_KNOWN]:
+            del self._known[old]
+        return found
 
     async def _answer(self, data: bytes) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="lint-") as folder:
@@ -115,7 +129,7 @@ class TemplateLint:
                 env=_environment(folder),
             )
             try:
-                async with asyncio.timeout(self._deadline_seconds):
+                async with asyncio.timeout(self._deadline_seconds * _BUSY):
                     told, _ = await process.communicate(data)
             except TimeoutError:
                 raise _too_slow() from None

@@ -6,7 +6,7 @@ from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page
-from meshplane.kit.errors import Unavailable
+from meshplane.kit.errors import Invalid, Unavailable
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.assets.api import AssetColumn, AssetsApi, AssetSummary, no_such_asset
 from meshplane.services.catalog.schemas import FoundAsset, IndexedAsset, IndexView, SearchQuery
@@ -21,7 +21,9 @@ def routes(assets: AssetsApi, boundary: Boundary) -> list[OperationRoute]:
     @operations.read("/catalog/search", "searchCatalog")
     async def search_catalog(call: Call, query: SearchQuery) -> Page[FoundAsset]:
         await call.allow(MESH)
-        found = await assets.search(call.actor, query.q, query.limit)
+        if not query.q and query.term is None:
+            raise Invalid("REQUEST_INVALID", "Say words to look for, or a term.", field="q")
+        found = await assets.search(call.actor, query.q, query.limit, query.term)
         words = [word.casefold() for word in re.findall(r"\w+", query.q)]
         return Page[FoundAsset](items=[_found(asset, words) for asset in found])
 
@@ -60,5 +62,6 @@ def _found(asset: AssetSummary, words: list[str]) -> FoundAsset:
         classification=asset.classification,
         quality_score=asset.quality_score,
         columns=[column.name for column in asset.columns if holds(column)],
+        terms=list(asset.terms),
         requestable=True,
     )

@@ -6,14 +6,20 @@ from meshplane.boundary.schemas import ApiModel, Id
 
 
 class SearchQuery(ApiModel):
-    """What to look for."""
+    """What to look for: words, a glossary term, or both."""
 
-    q: str = Field(min_length=1, max_length=500, description="Words to look for.")
+    q: str = Field(default="", max_length=500, description="Words to look for.")
+    term: Id | None = Field(
+        default=None, description="Only what carries this glossary term, by its id."
+    )
     limit: int = Field(default=20, ge=1, le=100)
 
 
 class FoundAsset(ApiModel):
-    """An asset that was found; `columns` are those whose name or description holds a word."""
+    """An asset that was found; `columns` are those whose name or description holds a word.
+
+    `terms` are the names of the glossary terms on it and on its columns.
+    """
 
     asset_id: str
     name: str
@@ -24,6 +30,7 @@ class FoundAsset(ApiModel):
     classification: str
     quality_score: float | None
     columns: list[str]
+    terms: list[str]
     requestable: bool
 
 

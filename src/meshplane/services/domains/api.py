@@ -28,6 +28,10 @@ class DomainsApi(Protocol):
         """The domain of that name."""
         ...
 
+    async def of_bucket(self, actor: Actor, bucket: str) -> DomainSummary | None:
+        """The domain that owns a bucket."""
+        ...
+
     async def roles(self, actor: Actor, domain_id: str, principals: Sequence[str]) -> list[str]:
         """The roles that these principals (`user:…`, `group:…`) hold in the domain."""
         ...

@@ -1,30 +1,25 @@
 """Shows the mesh's domains in the portal, and tells what others have changed of them there."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import AsyncIterator
 from typing import Any
 
 from meshplane.boundary.portal_links import (
     GONE,
     MOST_LETTERS,
-    Brought,
     PortalDifference,
     PortalLink,
-    bring_each,
     differences,
     gone,
-    ids_in,
     ids_of,
     link_of,
     links_of,
-    own_ids_of,
-    put_link,
     settle,
 )
 from meshplane.boundary.portal_members import applied as applied_members
 from meshplane.boundary.portal_members import bring_members, strangers
+from meshplane.boundary.portal_things import ThingsInPortal
 from meshplane.events.consumer import Consumer
-from meshplane.kit.clock import Clock, to_text
+from meshplane.kit.clock import Clock
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.services.domains.ports import DomainPortal, DomainThere
@@ -34,7 +29,7 @@ _PAGE = 200
 _OWNER = "owner"
 
 
-class DomainsInPortal:
+class DomainsInPortal(ThingsInPortal):
     """Keeps the portal's domains as the mesh's are.
 
     Args:
@@ -48,10 +43,9 @@ class DomainsInPortal:
     def __init__(
         self, portal: DomainPortal, store: Store, clock: Clock, *, shows_people: bool = False
     ) -> None:
+        super().__init__(DOMAIN_PORTAL_LINKS, store, clock)
         self._portal = portal
         self._shows_people = shows_people
-        self._store = store
-        self._clock = clock
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
@@ -77,7 +71,7 @@ class DomainsInPortal:
         wanted = _wanted(row.item)
         there = await self._portal.look(link.portal_id) if link else None
         if link is not None and there is None and not mend:
-            put_link(work, DOMAIN_PORTAL_LINKS, gone(link), self._now())
+            self.keep(work, gone(link))
             return
         before = link if there is not None else None
         if there is None:
@@ -102,22 +96,11 @@ class DomainsInPortal:
             facts={"owners": applied_members(owners, drift)},
             drift={**plan.drift, **drift},
         )
-        put_link(work, DOMAIN_PORTAL_LINKS, left, self._now())
+        self.keep(work, left)
 
-    async def heard(self, work: UnitOfWork, event: Mapping[str, Any]) -> None:
-        """Looks at the domain that an event of the portal speaks of, and keeps what others did.
-
-        Args:
-            work: the link is written with it.
-            event: of the portal; of other things, it does nothing.
-        """
-        for own_id in await own_ids_of(work, DOMAIN_PORTAL_LINKS, ids_in(event)):
-            await self.bring(work, own_id)
-
-    async def bring_all(self, *, mend: bool = False) -> Brought:
-        """Brings every domain, a commit each; one that fails holds up no other."""
-        own_ids = ids_of(self._store, DOMAINS, ALL, index="byName", name="domainId")
-        return await bring_each(self._store, own_ids, partial(self.bring, mend=mend))
+    def own_ids(self) -> AsyncIterator[str]:
+        """See `ThingsInPortal.own_ids`: every domain."""
+        return ids_of(self._store, DOMAINS, ALL, index="byName", name="domainId")
 
     async def drift(self) -> list[PortalDifference]:
         """What others have changed there, looked up now; it changes nothing."""
@@ -156,9 +139,6 @@ class DomainsInPortal:
 
     async def _on_event(self, work: UnitOfWork, event: StoredEvent) -> None:
         await self.bring(work, event.detail["domainId"])
-
-    def _now(self) -> str:
-        return to_text(self._clock.now())
 
 
 def _wanted(item: dict[str, Any]) -> dict[str, str]:

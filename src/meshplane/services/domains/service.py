@@ -1,6 +1,6 @@
 """Use cases of domains."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from meshplane.boundary.actor import Actor
@@ -32,8 +32,20 @@ from meshplane.services.domains.store import (
 _MOST_REMEMBERED = 10_000
 
 
+def seed_bucket(name: str) -> str:
+    """The bucket of a domain on one machine, by the domain's name."""
+    return f"data-lake-{name}"
+
+
 class Domains:
-    """Creates and runs domains."""
+    """Creates and runs domains.
+
+    Args:
+        bucket_of: names the bucket of a domain, by the domain's name.
+    """
+
+    def __init__(self, bucket_of: Callable[[str], str] = seed_bucket) -> None:
+        self._bucket_of = bucket_of
 
     async def create(self, call: Call, body: NewDomain) -> DomainView:
         """Creates a domain with its members.
@@ -48,7 +60,7 @@ class Domains:
             "domainId": domain_id,
             "name": body.name,
             "description": body.description,
-            "bucket": f"data-lake-{body.name}",
+            "bucket": self._bucket_of(body.name),
             "createdBy": call.actor.name,
             "createdAt": call.now,
             "listing": ALL,
@@ -162,6 +174,11 @@ class DomainsReader:
         """See `DomainsApi.named`."""
         row = await self._store.begin().get(DOMAIN_NAMES, name)
         return None if row is None else await self.find(actor, row.item["domainId"])
+
+    async def of_bucket(self, actor: Actor, bucket: str) -> DomainSummary | None:
+        """See `DomainsApi.of_bucket`."""
+        page = await self._store.begin().query(DOMAINS, bucket, index="byBucket", limit=1)
+        return await self.find(actor, page.rows[0].item["domainId"]) if page.rows else None
 
     async def roles(
         self,

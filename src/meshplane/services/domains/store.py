@@ -6,7 +6,11 @@ from meshplane.platform.tables import Index, Table
 ALL = "all"
 """The one partition of the index that lists every domain by name."""
 
-DOMAINS = Table("Domains", "domainId", indexes=(Index("byName", "listing", "name"),))
+DOMAINS = Table(
+    "Domains",
+    "domainId",
+    indexes=(Index("byName", "listing", "name"), Index("byBucket", "bucket")),
+)
 DOMAIN_NAMES = Table("DomainNames", "name")
 DOMAIN_MEMBERS = Table("DomainMembers", "domainId", "principal")
 DOMAIN_PORTAL_LINKS = portal_table("DomainPortalLinks")

@@ -21,8 +21,9 @@ from meshplane.events.rules import (
     rule_item,
 )
 from meshplane.events.schedules import parse_schedule
-from meshplane.events.webhooks import new_secret
+from meshplane.events.webhooks import new_secret, secret_about
 from meshplane.kit.errors import Invalid, Missing, Refused
+from meshplane.platform.sealing import NoSeal, Seal
 from meshplane.platform.store import ABSENT, Store
 from meshplane.policy.model import MESH
 from meshplane.services.events.names import RESERVED_PREFIX, bus_name, queue_name
@@ -45,6 +46,7 @@ class Rules:
         outbound: knows which hosts webhooks may have.
         functions: knows which functions there are.
         platform: knows which state machines there are.
+        seal: closes the keys of webhooks.
     """
 
     def __init__(
@@ -54,8 +56,11 @@ class Rules:
         outbound: Outbound,
         functions: Functions,
         platform: PlatformApi,
+        *,
+        seal: Seal | None = None,
     ) -> None:
         self._store = store
+        self._seal = seal or NoSeal()
         self._book = book
         self._outbound = outbound
         self._functions = functions
@@ -246,10 +251,9 @@ class Rules:
         for target in _webhooks(rule):
             if await call.work.get(WEBHOOK_SECRETS, rule.name, target.id) is None:
                 made[target.id] = new_secret()
-                call.work.put(
-                    WEBHOOK_SECRETS,
-                    {"rule": rule.name, "target": target.id, "secret": made[target.id]},
-                )
+                item = {"rule": rule.name, "target": target.id}
+                sealed = self._seal.close(made[target.id], secret_about(item))
+                call.work.put(WEBHOOK_SECRETS, {**item, "secret": sealed})
         kept = {target.id for target in _webhooks(rule)}
         for target in _webhooks(old) if old else ():
             if target.id not in kept:

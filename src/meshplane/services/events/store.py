@@ -2,6 +2,7 @@
 
 from meshplane.events.archives import EVENT_ARCHIVES
 from meshplane.events.aws_heard import HEARD_EVENTS
+from meshplane.events.aws_notice_table import NOTICES
 from meshplane.events.queues import DEAD_LETTERS, MESSAGES
 from meshplane.events.replays import EVENT_REPLAYS
 from meshplane.events.rules import EVENT_RULES, RULE_GENERATIONS, WEBHOOK_SECRETS
@@ -17,4 +18,5 @@ TABLES = (
     EVENT_ARCHIVES,
     EVENT_REPLAYS,
     HEARD_EVENTS,
+    NOTICES,
 )

@@ -1,10 +1,11 @@
 """Puts the events service together."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.events.bell import Bell
+from meshplane.events.consumer import Consumer
 from meshplane.events.feed import EventFeed
 from meshplane.events.functions import Functions
 from meshplane.events.queues import QueueHandler
@@ -18,6 +19,7 @@ from meshplane.services.events.receiving import Receiving
 from meshplane.services.events.routes import event_routes, queue_routes
 from meshplane.services.events.rule_routes import history_routes, rule_routes
 from meshplane.services.events.rules import Rules
+from meshplane.services.events.sealing import seal_keys
 
 NEEDS: tuple[str, ...] = ()
 
@@ -43,8 +45,10 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
     parts, queues = _bus(ground, book)
     parts = (*parts, Replays(store, book, ground.clock))
     feed, receiving = EventFeed(store), Receiving(Bell(store))
+    webhooks = Webhooks(ground.outbound, ground.clock, ground.seal)
 
     async def start() -> None:
+        await seal_keys(store, book, ground.seal)
         for part in parts:
             started = part.start()
             if started is not None:
@@ -64,15 +68,20 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
         [
             *event_routes(store, feed, boundary),
             *queue_routes(receiving, boundary),
-            *rule_routes(Rules(store, book, ground.outbound, functions, ground.platform), boundary),
+            *rule_routes(_rules(ground, book, functions), boundary),
             *history_routes(History(store), boundary),
         ],
         None,
         start=start,
         stop=stop,
-        queues=(Webhooks(ground.outbound, ground.clock).handler, functions.handler, *queues),
+        aside=_told(ground),
+        queues=(webhooks.handler, functions.handler, *queues),
         hang_up=hang_up,
     )
+
+
+def _rules(ground: Ground, book: RuleBook, functions: Functions) -> Rules:
+    return Rules(ground.store, book, ground.outbound, functions, ground.platform, seal=ground.seal)
 
 
 def _bus(ground: Ground, book: RuleBook) -> tuple[tuple[Part, ...], tuple[QueueHandler, ...]]:
@@ -100,5 +109,16 @@ def _bus(ground: Ground, book: RuleBook) -> tuple[tuple[Part, ...], tuple[QueueH
         dead_letters=dead_letters,
         clock=ground.clock,
         spill=S3Spill(aws, mesh_bucket(place)),
+        seal=ground.seal,
     )
     return (bus,), bus.queues
+
+
+def _told(ground: Ground) -> Sequence[Consumer]:
+    """What tells people of what happened, over topics of AWS."""
+    aws = ground.aws_for("notices")
+    if aws is None:
+        return ()
+    from meshplane.events.aws_notices import NoticesToTopics
+
+    return NoticesToTopics(aws, ground.store, ground.clock).consumers

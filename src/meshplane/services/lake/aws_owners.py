@@ -13,7 +13,7 @@ from meshplane.events.consumer import Consumer
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import UnitOfWork
-from meshplane.services.assets.api import AssetsApi, AssetSummary
+from meshplane.services.assets.api import LAKE_FORMAT, AssetsApi, AssetSummary
 from meshplane.services.lake.compiling import Compiled, Place
 from meshplane.services.lake.keeping import Keeping
 from meshplane.services.lake.lake_formation import compile_for_lake_formation
@@ -51,7 +51,7 @@ class OwnerGrants:
         """The grant of that id; None if its asset is not listed any more."""
         mark = _OWNER if grant_id.startswith(_OWNER) else _QUALITY
         asset = await self._assets.find(actor, grant_id.removeprefix(mark))
-        if asset is None or not asset.is_published:
+        if asset is None or not asset.is_published or asset.format != LAKE_FORMAT:
             return None
         return next((one for one in self._of(asset) if one.grant_id == grant_id), None)
 
@@ -61,6 +61,8 @@ class OwnerGrants:
         while True:
             page = await self._assets.listed(actor, _PAGE, cursor)
             for asset in page.assets:
+                if asset.format != LAKE_FORMAT:
+                    continue
                 for grant in self._of(asset):
                     yield grant
             cursor = page.cursor

@@ -77,6 +77,29 @@ async def administrators_of(aws: Aws) -> frozenset[str]:
     return frozenset(one["DataLakePrincipalIdentifier"] for one in named)
 
 
+async def take_administrator(aws: Aws, arn: str) -> bool:
+    """Makes somebody no administrator of the data lake any more; whether he was one.
+
+    The others and all else of the settings stay. It is not read again: who takes himself away may
+    read them no more.
+
+    Args:
+        aws: as an administrator of the data lake.
+        arn: of whom.
+
+    Raises:
+        AwsRejected, AwsUnavailable: as `Aws.call`.
+    """
+    held = await _settings(aws)
+    named = list(held.get("DataLakeAdmins") or ())
+    others = [one for one in named if one["DataLakePrincipalIdentifier"] != arn]
+    if others == named:
+        return False
+    meant = {**held, "DataLakeAdmins": others}
+    await aws.call("lakeformation", "put_data_lake_settings", DataLakeSettings=meant)
+    return True
+
+
 async def close_to_iam(aws: Aws, is_ours: Callable[[str], bool]) -> int:
     """Revokes what IAM alone opens, so that Lake Formation decides; how many grants that were.
 

@@ -19,7 +19,7 @@ from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import UnitOfWork
-from meshplane.services.assets.api import AssetsApi, AssetSummary
+from meshplane.services.assets.api import LAKE_FORMAT, AssetsApi, AssetSummary
 from meshplane.services.domains.api import DomainsApi
 from meshplane.services.lake.aws_tags import (
     OwnTags,
@@ -136,7 +136,7 @@ class TagProjection:
             await self._project_domain(actor, name)
             return
         asset = await self._assets.find(actor, name)
-        if asset is not None and asset.is_published:
+        if asset is not None and asset.is_published and asset.format == LAKE_FORMAT:
             await self._project_asset(actor, asset)
 
     async def project_all(self, actor: Actor) -> None:
@@ -261,7 +261,8 @@ class TagProjection:
         while True:
             page = await self._assets.listed(actor, _PAGE, cursor)
             for asset in page.assets:
-                yield asset
+                if asset.format == LAKE_FORMAT:
+                    yield asset
             cursor = page.cursor
             if cursor is None:
                 return

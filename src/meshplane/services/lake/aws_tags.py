@@ -3,6 +3,9 @@
 Each function looks first and changes only what differs. Lake Formation keeps keys and values in
 lower case, and says of each tag of a call whether it took it: an answer of success alone says
 nothing.
+
+A tag belongs to the whole account, and bears no tags or description itself. So one that the mesh
+made has a value more, its mark, by which it is known when the mesh is removed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +14,10 @@ from typing import Any
 
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
+from meshplane.platform.aws.place import AwsPlace
 
+# Lake Formation shows the first 50 values of a tag alone: so it comes before names.
+_MARK = ".meshplane:"
 _MOST_VALUES = 50
 _MOST_TAGS = 50
 
@@ -39,17 +45,18 @@ async def ensure_tag(aws: Aws, key: str, values: Iterable[str], *, only: bool = 
     wanted = list(dict.fromkeys(value.lower() for value in values))
     held = await tag_values(aws, key)
     if held is None:
+        first = wanted[: _MOST_VALUES - 1]
         try:
             await aws.call(
-                "lakeformation", "create_lf_tag", TagKey=key, TagValues=wanted[:_MOST_VALUES]
+                "lakeformation", "create_lf_tag", TagKey=key, TagValues=[*first, mark_of(aws.place)]
             )
         except AwsRejected:
             held = await tag_values(aws, key)  # somebody else may have made it
             if held is None:
                 raise
         else:
-            held = frozenset(wanted[:_MOST_VALUES])
-            if len(wanted) <= _MOST_VALUES:
+            held = frozenset(first)
+            if len(first) == len(wanted):
                 return True
     new = [value for value in wanted if value not in held]
     gone = sorted(held - set(wanted)) if only else []
@@ -63,15 +70,20 @@ async def ensure_tag(aws: Aws, key: str, values: Iterable[str], *, only: bool = 
     return bool(new or gone)
 
 
+def mark_of(place: AwsPlace) -> str:
+    """The value by which a tag is known that this mesh made."""
+    return f"{_MARK}{place.prefix}"
+
+
 async def tag_values(aws: Aws, key: str) -> frozenset[str] | None:
-    """The values of a tag; None if there is no such tag."""
+    """The values of a tag, without marks; None if there is no such tag."""
     try:
         told = await aws.call("lakeformation", "get_lf_tag", TagKey=key)
     except AwsRejected as error:
         if error.aws_code != "EntityNotFoundException":
             raise
         return None
-    return frozenset(told.get("TagValues", ()))
+    return frozenset(one for one in told.get("TagValues", ()) if not one.startswith(_MARK))
 
 
 async def delete_tag(aws: Aws, key: str) -> bool:

@@ -31,12 +31,14 @@ class Place:
         bucket: the domain's bucket.
         table: the asset's name, if the grant is on one.
         columns: the asset's columns as they are now, where the compilation asks for them.
+        elsewhere: whether the asset is kept by another engine, so that no lake holds it.
     """
 
     database: str
     bucket: str = ""
     table: str = ""
     columns: tuple[GovernedColumn, ...] = ()
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

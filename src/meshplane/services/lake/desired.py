@@ -7,7 +7,7 @@ from typing import Protocol
 
 from meshplane.boundary.actor import Actor
 from meshplane.platform.store import Store
-from meshplane.services.assets.api import AssetsApi
+from meshplane.services.assets.api import LAKE_FORMAT, AssetsApi
 from meshplane.services.domains.api import DomainsApi
 from meshplane.services.lake.compiling import (
     Compiled,
@@ -24,6 +24,7 @@ _PAGE = 250
 _FILTERS = 200
 _LOCATIONS = 200
 _MOST_REMEMBERED = 200_000
+_ELSEWHERE = "The table is kept by another engine, whose own rights are what counts there."
 
 Filters = Mapping[str, DataFilter]
 
@@ -192,6 +193,8 @@ class DesiredGrants:
         place = await self.place(actor, grant)
         if isinstance(place, str):
             return Compiled((), problems=(place,))
+        if place.elsewhere and self._there is not None:
+            return Compiled((), (_ELSEWHERE,))
         if self._owners is not None and self._owners.is_one(grant.grant_id):
             return self._owners.compiled(grant, place)
         known = await self._filters_for(actor, grant, filters)
@@ -235,7 +238,9 @@ class DesiredGrants:
             return "The asset of the grant is not there."
         if len(self._tables) >= _MOST_REMEMBERED:
             self._tables.clear()
-        place = self._tables[asset_id] = Place(asset.domain_name, "", asset.name)
+        place = self._tables[asset_id] = Place(
+            asset.domain_name, "", asset.name, elsewhere=asset.format != LAKE_FORMAT
+        )
         return place
 
     async def _is_registered(self, domain_id: str, path: str) -> bool:

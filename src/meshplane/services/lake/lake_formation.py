@@ -359,5 +359,5 @@ def _view(
 def _left_out(masks: Mapping[str, MaskRule]) -> str:
     return (
         f"Lake Formation cannot mask: {', '.join(sorted(masks))} "
-        f"{'are' if len(masks) > 1 else 'is'} left out. Choose onAws: view to show a masked column."
+        f"{'are' if len(masks) > 1 else 'is'} left out."
     )

@@ -21,7 +21,6 @@ _PAGE = 5000
 _MOST_LOOKED_AT_AGAIN = 1000
 _MOST_NAMES = 10_000
 _ARN = "arn:aws:s3:::"
-_BUCKET = "data-lake-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,8 @@ class Looking:
         self._domains = domains
         self._store = store
         self._clock = clock
-        self._ids: dict[str, str] = {}  # of domains by name, which never changes
+        # Of domains, by database (which is called like its domain) or ARN of a bucket.
+        self._ids: dict[str, str] = {}
 
     async def look(self, actor: Actor, domain_id: str | None = None) -> Look:
         """What differs now, in the whole mesh or in one domain.
@@ -177,11 +177,14 @@ class Looking:
         name = database_of(entry.resource)
         arn = entry.resource.get("DataLocation", {}).get("ResourceArn")
         if isinstance(arn, str):
-            name = arn.removeprefix(_ARN).partition("/")[0].removeprefix(_BUCKET)
+            name = arn.partition("/")[0]
         if name is None:
             return ""
         if name not in self._ids:
-            domain = await self._domains.named(actor, name)
+            if name.startswith(_ARN):
+                domain = await self._domains.of_bucket(actor, name.removeprefix(_ARN))
+            else:
+                domain = await self._domains.named(actor, name)
             if domain is None:
                 return ""
             if len(self._ids) >= _MOST_NAMES:

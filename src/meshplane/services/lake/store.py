@@ -37,6 +37,14 @@ LAKE_LOCATIONS = Table(
     "LakeLocations", "locationId", indexes=(Index("byDomain", "domainId", "path"),)
 )
 
+LAKE_SHARES = Table(
+    "LakeShares",
+    "shareId",
+    indexes=(Index("byListing", "listing", "shareId"), Index("byAsset", "assetId", "shareId")),
+)
+"""Shares with other accounts that were begun and have not failed: the lake must hold their grants,
+which the shares service makes."""
+
 TABLES = (
     LAKE_ENTRIES,
     LAKE_ENDED,
@@ -45,4 +53,5 @@ TABLES = (
     RECONCILIATIONS,
     RECONCILIATION_BATCHES,
     LAKE_LOCATIONS,
+    LAKE_SHARES,
 )

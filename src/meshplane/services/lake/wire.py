@@ -11,7 +11,7 @@ from meshplane.services.lake.by_hand import ByHand
 from meshplane.services.lake.checking import DriftCases
 from meshplane.services.lake.compiled import CompiledGrants
 from meshplane.services.lake.consumers import Following
-from meshplane.services.lake.desired import DesiredGrants
+from meshplane.services.lake.desired import DesiredGrants, Owners
 from meshplane.services.lake.filters import DataFilters
 from meshplane.services.lake.keeping import Keeping
 from meshplane.services.lake.lake_formation_grants import LakeFormationGrants
@@ -25,6 +25,7 @@ from meshplane.services.lake.tags import Tags
 
 if TYPE_CHECKING:  # needed where the lake is on AWS alone
     from meshplane.services.lake.aws_owners import OwnerGrants
+    from meshplane.services.lake.aws_shares import ShareGrants
 
 NEEDS = ("domains", "permissions", "tables", "assets")
 
@@ -40,14 +41,14 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
     lake = _lake(ground)
     account = aws.place.account if aws is not None else NO_ACCOUNT
     there = LakeFormationGrants(permissions, assets, tables, account)
-    owners = _owners(ground, assets)
+    owners, shares = _owners(ground, assets), _shared(ground, assets)
     desired = DesiredGrants(
         permissions,
         assets,
         domains,
         ground.store,
         there if aws is not None else None,
-        owners=owners,
+        owners=_joined(owners, shares),
     )
     looking = Looking(lake, desired, permissions, domains, ground.store, clock=ground.clock)
     keeping = Keeping(lake, permissions, desired, ground.store, ground.clock)
@@ -64,7 +65,10 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
             *policy_routes(tags, filters, ground.boundary),
         ],
         None,
-        Following(keeping, permissions, ground.clock).consumers,
+        (
+            *Following(keeping, permissions, ground.clock).consumers,
+            *(shares.consumers if shares is not None else ()),
+        ),
         queues=reconciling.queues,
         aside=_projected(ground, needs, keeping, owners),
     )
@@ -94,6 +98,24 @@ def _owners(ground: Ground, assets: AssetsApi) -> "OwnerGrants | None":
     is_there = ground.aws_for("quality") is not None
     quality_role = role_arn(aws.place, QUALITY_ROLE) if is_there else None
     return OwnerGrants(assets, aws.place.account, quality_role)
+
+
+def _shared(ground: Ground, assets: AssetsApi) -> "ShareGrants | None":
+    """What shares need; None where they are not carried out in this lake."""
+    aws = ground.aws_for("lake")
+    if aws is None or ground.aws_for("shares") is None:
+        return None
+    from meshplane.services.lake.aws_shares import ShareGrants
+
+    return ShareGrants(assets, ground.store, aws.place.account)
+
+
+def _joined(owners: "OwnerGrants | None", shares: "ShareGrants | None") -> Owners | None:
+    if owners is None or shares is None:
+        return owners
+    from meshplane.services.lake.aws_shares import Joined
+
+    return Joined((owners, shares))
 
 
 def _projected(

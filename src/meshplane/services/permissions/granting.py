@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from meshplane.boundary.call import Call
 from meshplane.kit.clock import Clock, to_text
-from meshplane.kit.errors import Missing, Refused
+from meshplane.kit.errors import Invalid, Missing, Refused
 from meshplane.platform.tables import Between, Row
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.permissions import concern, history, policy_state, wishes
@@ -53,11 +53,13 @@ class Granting:
     Args:
         schemas: looks up what things are.
         clock: tells which grants have ended.
+        is_on_aws: whether the lake is Lake Formation, which knows no views that mask.
     """
 
-    def __init__(self, schemas: Schemas, clock: Clock) -> None:
+    def __init__(self, schemas: Schemas, clock: Clock, *, is_on_aws: bool = False) -> None:
         self._schemas = schemas
         self._clock = clock
+        self._is_on_aws = is_on_aws
 
     async def grant(self, call: Call, body: NewGrant) -> GrantView:
         """Grants, for those who answer for the resource or may pass on what they hold of it.
@@ -66,8 +68,8 @@ class Granting:
             Refused: FORBIDDEN, SELF_GRANT, GRANT_NOT_COVERED.
             Missing: ASSET_NOT_FOUND, DOMAIN_NOT_FOUND, PROJECT_NOT_FOUND, DATA_FILTER_NOT_FOUND,
                 LF_TAG_NOT_FOUND, LF_TAG_EXPRESSION_NOT_FOUND.
-            Invalid: RESOURCE_INVALID, EXPIRY_INVALID, COLUMN_UNKNOWN, LF_TAG_VALUE_UNKNOWN, and
-                what `check_grant` and `pinned` raise.
+            Invalid: RESOURCE_INVALID, EXPIRY_INVALID, COLUMN_UNKNOWN, LF_TAG_VALUE_UNKNOWN,
+                VIEWS_NOT_ON_AWS, and what `check_grant` and `pinned` raise.
         """
         place = await self.placed(call, body)
         await _demand_road(call, place)
@@ -130,6 +132,13 @@ class Granting:
                 grantable=added.grantable | was.grantable,
             )
         check_grant(grant)
+        if self._is_on_aws and grant.on_aws == "view":
+            raise Invalid(
+                "VIEWS_NOT_ON_AWS",
+                "On AWS no views are made for masks: leave onAws out, or say exclude; then columns "
+                "that are masked are left out there.",
+                field="onAws",
+            )
         if asset is not None:
             grant, added = pinned(grant, asset), pinned(added, asset)
         return Planned(grant, added, row, asset)

@@ -19,7 +19,9 @@ def build(ground: Ground, needs: Needs) -> Built[PermissionsApi]:
     """The service on that ground."""
     schemas = PlatformSchemas(ground.platform, ground.new_id)
     ending = Ending(ground.boundary, ground.store)
-    granting, taking = Granting(schemas, ground.clock), Taking(schemas, ground.clock)
+    is_on_aws = ground.aws_for("lake") is not None
+    granting = Granting(schemas, ground.clock, is_on_aws=is_on_aws)
+    taking = Taking(schemas, ground.clock)
     trying = Trying(granting, taking, schemas, ground.clock)
     return Built(
         routes(granting, taking, Reading(schemas, ground.clock), trying, ground.boundary),

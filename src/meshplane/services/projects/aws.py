@@ -16,8 +16,11 @@ from meshplane.services.projects.repositories import Repositories
 
 _WRITTEN = frozenset({"PreconditionFailed", "412"})
 _THERE = "EntityAlreadyExists"
-_POLICY = "meshplane-query"
-_TAG = "meshplane:project"
+POLICY = "meshplane-query"
+"""The inline policy of a role that acts as a project."""
+
+TAG = "meshplane:project"
+"""The tag of a role that the mesh made; its value is the project."""
 
 
 def role_name(project_id: str) -> str:
@@ -101,7 +104,7 @@ class AwsWorkspaces:
                 Path=self._path,
                 AssumeRolePolicyDocument=json.dumps(trust),
                 Description=f"Acts as the project {project_id} of the mesh",
-                Tags=[{"Key": _TAG, "Value": project_id}],
+                Tags=[{"Key": TAG, "Value": project_id}],
                 **self._bounded(),
             )
         except AwsRejected as error:
@@ -112,7 +115,7 @@ class AwsWorkspaces:
             "iam",
             "put_role_policy",
             RoleName=name,
-            PolicyName=_POLICY,
+            PolicyName=POLICY,
             PolicyDocument=json.dumps(query_policy(place, bucket, project_id)),
         )
 

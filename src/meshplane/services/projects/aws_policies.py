@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from meshplane.platform.aws.key_policy import through_bucket
 from meshplane.platform.aws.names import project_workgroup
 from meshplane.platform.aws.place import AwsPlace
 
@@ -37,7 +38,9 @@ def trust_policy(account: str, trusted: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def query_policy(place: AwsPlace, bucket: str, project_id: str) -> dict[str, Any]:
-    """What a project needs: to query by Athena, where Lake Formation decides, and to ask for data.
+    """What a project needs: to query, and to ask for data.
+
+    What Athena shows, Lake Formation decides; what Redshift shows, its own grants.
 
     Args:
         place: the mesh's region and account.
@@ -66,12 +69,8 @@ def query_policy(place: AwsPlace, bucket: str, project_id: str) -> dict[str, Any
                 [f"{glue}:catalog", f"{glue}:database/*", f"{glue}:table/*"],
             ),
             _allow("Data", ["lakeformation:GetDataAccess"], "*"),
-            _allow(
-                "Results",
-                ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
-                f"arn:aws:s3:::{bucket}/temp/{project_id}/*",
-            ),
-            _allow("Bucket", ["s3:GetBucketLocation"], f"arn:aws:s3:::{bucket}"),
+            *_results(place, bucket, project_id),
+            *_redshift(place),
             # A project asks for data in the portal itself; who asked for it would decide otherwise.
             _allow(
                 "Portal",
@@ -85,6 +84,52 @@ def query_policy(place: AwsPlace, bucket: str, project_id: str) -> dict[str, Any
             ),
         ],
     }
+
+
+def _results(place: AwsPlace, bucket: str, project_id: str) -> list[dict[str, Any]]:
+    """Where results of queries lie; they are encrypted as the bucket says.
+
+    Data is not read with these rights: Lake Formation hands out credentials for it.
+    """
+    key = _allow(
+        "ResultsKey",
+        ["kms:Decrypt", "kms:GenerateDataKey"],
+        f"arn:aws:kms:{place.region}:{place.account}:key/*",
+    )
+    return [
+        _allow(
+            "Results",
+            ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+            f"arn:aws:s3:::{bucket}/temp/{project_id}/*",
+        ),
+        _allow("Bucket", ["s3:GetBucketLocation"], f"arn:aws:s3:::{bucket}"),
+        {**key, "Condition": through_bucket(place, bucket)},
+    ]
+
+
+def _redshift(place: AwsPlace) -> list[dict[str, Any]]:
+    """What is read in Redshift, its own grants to the role decide."""
+    return [
+        _allow(
+            "Redshift",
+            ["redshift-serverless:GetCredentials", "redshift:GetClusterCredentialsWithIAM"],
+            [
+                f"arn:aws:redshift-serverless:{place.region}:{place.account}:workgroup/*",
+                f"arn:aws:redshift:{place.region}:{place.account}:dbname:*/*",
+            ],
+        ),
+        _allow(
+            "RedshiftStatements",
+            [
+                "redshift-data:ExecuteStatement",
+                "redshift-data:DescribeTable",
+                "redshift-data:DescribeStatement",
+                "redshift-data:GetStatementResult",
+                "redshift-data:CancelStatement",
+            ],
+            "*",
+        ),
+    ]
 
 
 def _allow(sid: str, actions: list[str], resources: str | list[str]) -> dict[str, Any]:

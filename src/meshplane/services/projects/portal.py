@@ -1,7 +1,7 @@
 """Shows the mesh's projects and their members in the portal, and tells what others change there."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,25 +9,21 @@ from meshplane.boundary.actor import service_actor
 from meshplane.boundary.portal_links import (
     GONE,
     MOST_LETTERS,
-    Brought,
     PortalDifference,
     PortalLink,
-    bring_each,
     differences,
     gone,
-    ids_in,
     ids_of,
     link_of,
     links_of,
     not_ready,
-    own_ids_of,
-    put_link,
     settle,
 )
 from meshplane.boundary.portal_members import applied as applied_members
 from meshplane.boundary.portal_members import bring_members, strangers
+from meshplane.boundary.portal_things import ThingsInPortal
 from meshplane.events.consumer import Consumer
-from meshplane.kit.clock import Clock, to_text
+from meshplane.kit.clock import Clock
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.services.domains.api import DomainsApi
@@ -50,7 +46,7 @@ def portal_name(domain_name: str, project_name: str) -> str:
     return f"{name[: _LONGEST_NAME - 9]}-{digest}"
 
 
-class ProjectsInPortal:
+class ProjectsInPortal(ThingsInPortal):
     """Keeps the portal's projects as the mesh's are.
 
     Args:
@@ -73,10 +69,9 @@ class ProjectsInPortal:
         role_of: Callable[[str], str],
         shows_people: bool = False,
     ) -> None:
+        super().__init__(PROJECT_PORTAL_LINKS, store, clock)
         self._portal = portal
         self._domains = domains
-        self._store = store
-        self._clock = clock
         self._role_of = role_of
         self._shows_people = shows_people
 
@@ -106,7 +101,7 @@ class ProjectsInPortal:
         wanted = _wanted(row.item)
         there = await self._portal.look(link.portal_id) if link else None
         if link is not None and there is None and not mend:
-            put_link(work, PROJECT_PORTAL_LINKS, gone(link), self._now())
+            self.keep(work, gone(link))
             return
         is_known = link is not None and there is not None
         if there is None:
@@ -132,22 +127,11 @@ class ProjectsInPortal:
             facts={"members": applied_members(members, drift)},
             drift={**plan.drift, **drift},
         )
-        put_link(work, PROJECT_PORTAL_LINKS, left, self._now())
+        self.keep(work, left)
 
-    async def heard(self, work: UnitOfWork, event: Mapping[str, Any]) -> None:
-        """Looks at the project that an event of the portal speaks of, and keeps what others did.
-
-        Args:
-            work: the link is written with it.
-            event: of the portal; of other things, it does nothing.
-        """
-        for own_id in await own_ids_of(work, PROJECT_PORTAL_LINKS, ids_in(event)):
-            await self.bring(work, own_id)
-
-    async def bring_all(self, *, mend: bool = False) -> Brought:
-        """Brings every project, a commit each; one that fails holds up no other."""
-        own_ids = ids_of(self._store, PROJECTS, ALL, index="byName", name="projectId")
-        return await bring_each(self._store, own_ids, partial(self.bring, mend=mend))
+    def own_ids(self) -> AsyncIterator[str]:
+        """See `ThingsInPortal.own_ids`: every project."""
+        return ids_of(self._store, PROJECTS, ALL, index="byName", name="projectId")
 
     async def drift(self) -> list[PortalDifference]:
         """What others have changed there, looked up now; it changes nothing."""
@@ -189,9 +173,6 @@ class ProjectsInPortal:
 
     async def _on_event(self, work: UnitOfWork, event: StoredEvent) -> None:
         await self.bring(work, event.detail["projectId"])
-
-    def _now(self) -> str:
-        return to_text(self._clock.now())
 
 
 def _wanted(item: dict[str, Any]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Use case: making ready what a new project works with."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from meshplane.boundary.call import Call
@@ -22,10 +23,14 @@ class ProjectSetup:
 
     Args:
         workspaces: where folders and repositories are made.
+        trust: who may act as a project, as a policy of IAM.
     """
 
-    def __init__(self, workspaces: ProjectWorkspaces) -> None:
+    def __init__(
+        self, workspaces: ProjectWorkspaces, trust: Mapping[str, Any] | None = None
+    ) -> None:
         self._workspaces = workspaces
+        self._trust = dict(trust) if trust is not None else trust_here()
 
     async def run(self, call: Call, project_id: str) -> ProjectSetupView:
         """Makes what is missing of a project's workspace; done again, it changes nothing.
@@ -56,7 +61,7 @@ class ProjectSetup:
         item = {
             "projectId": project_id,
             "roleName": f"project-{project_id}-role",
-            "trustPolicy": _trust_policy(),
+            "trustPolicy": self._trust,
             "createdBy": call.actor.on_behalf_of or call.actor.name,
             "createdAt": call.now,
         }
@@ -66,8 +71,8 @@ class ProjectSetup:
         return item
 
 
-def _trust_policy() -> dict[str, Any]:
-    """Who may act as the project: principals of the mesh's own account alone."""
+def trust_here() -> dict[str, Any]:
+    """Who may act as a project on one machine: principals of the mesh's own account alone."""
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -1,33 +1,38 @@
 """Puts the projects service together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from meshplane.boundary.wiring import Built, Ground, Needs
-from meshplane.events.consumer import Consumer
 from meshplane.services.projects.api import ProjectsApi
 from meshplane.services.projects.local import LocalWorkspaces
 from meshplane.services.projects.ports import ProjectWorkspaces
 from meshplane.services.projects.promotions import Promotions
 from meshplane.services.projects.routes import routes
 from meshplane.services.projects.service import Projects, ProjectsReader
-from meshplane.services.projects.setup import ProjectSetup
+from meshplane.services.projects.setup import ProjectSetup, trust_here
+
+if TYPE_CHECKING:  # needed where there is a portal alone
+    from meshplane.services.projects.portal import ProjectsInPortal
 
 NEEDS = ("domains",)
 
 
 def build(ground: Ground, needs: Needs) -> Built[ProjectsApi]:
     """The service on that ground."""
-    setup = ProjectSetup(_workspaces(ground))
+    setup = ProjectSetup(_workspaces(ground), _trust(ground))
+    shown = _shown(ground, needs)
     return Built(
         routes(Projects(needs["domains"]), setup, Promotions(), ground.boundary),
         ProjectsReader(ground.store),
-        aside=_shown(ground, needs),
+        aside=shown.consumers if shown is not None else (),
+        portal=shown,
     )
 
 
-def _shown(ground: Ground, needs: Needs) -> Sequence[Consumer]:
+def _shown(ground: Ground, needs: Needs) -> "ProjectsInPortal | None":
     if ground.portal is None:
-        return ()
+        return None
     from meshplane.platform.aws.names import project_role_arn
     from meshplane.services.projects.aws_portal import DataZoneProjects
     from meshplane.services.projects.portal import ProjectsInPortal
@@ -40,7 +45,7 @@ def _shown(ground: Ground, needs: Needs) -> Sequence[Consumer]:
         ground.clock,
         role_of=lambda project_id: project_role_arn(place, project_id),
         shows_people=ground.shows_people,
-    ).consumers
+    )
 
 
 def _workspaces(ground: Ground) -> ProjectWorkspaces:
@@ -52,4 +57,15 @@ def _workspaces(ground: Ground) -> ProjectWorkspaces:
     from meshplane.services.projects.aws import AwsWorkspaces
     from meshplane.services.projects.repositories import Repositories
 
-    return AwsWorkspaces(aws, Repositories(repositories, ground.clock))
+    trusted = ground.identities.acting(ground.on_aws)
+    return AwsWorkspaces(aws, Repositories(repositories, ground.clock), trusted=trusted)
+
+
+def _trust(ground: Ground) -> Mapping[str, Any]:
+    """Who may act as a project."""
+    aws = ground.aws_for("tables")
+    if aws is None:
+        return trust_here()
+    from meshplane.services.projects.aws_policies import trust_policy
+
+    return trust_policy(aws.place.account, ground.identities.acting(ground.on_aws))

@@ -21,7 +21,7 @@ from meshplane.kit.errors import Invalid, MeshplaneError, Unavailable
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.aws.polling import until
-from meshplane.services.quality.ports import Evaluated, RulesetEvaluator, ToEvaluate
+from meshplane.services.quality.ports import Begun, Evaluated, RulesetEvaluator, ToEvaluate
 from meshplane.services.tables.api import TablesApi
 
 _ABSENT, _THERE, _WRONG = (
@@ -39,7 +39,7 @@ _MESSAGES = {
 
 
 class GlueEvaluator:
-    """`RulesetEvaluator` over Glue Data Quality.
+    """`RulesetEvaluator` and `LongEvaluator` over Glue Data Quality.
 
     Args:
         aws: the mesh itself.
@@ -47,7 +47,7 @@ class GlueEvaluator:
         role: the ARN of the role that Glue reads tables as; Lake Formation must let it read them.
         otherwise: evaluates tables that Glue does not know, such as those of drafts; without it
             they are refused.
-        deadline_seconds: after which a run is given up and cancelled.
+        deadline_seconds: after which `evaluate` gives a run up and cancels it.
     """
 
     def __init__(
@@ -67,28 +67,64 @@ class GlueEvaluator:
 
     async def evaluate(self, asked: ToEvaluate) -> Evaluated:
         """See `RulesetEvaluator.evaluate`."""
+        begun = await self.begin(asked)
+        if isinstance(begun, Evaluated):
+            return begun
+        try:
+            run = await until(
+                "AWS Glue Data Quality has evaluated the ruleset",
+                lambda: self._ended(begun.number),
+                self._deadline_seconds,
+                first_seconds=_FIRST_SECONDS,
+            )
+        except (asyncio.CancelledError, Unavailable):
+            await asyncio.shield(self.cancel(begun))
+            raise
+        return await self._outcome(asked, begun, run)
+
+    async def begin(self, asked: ToEvaluate) -> Begun | Evaluated:
+        """See `LongEvaluator.begin`."""
         version = await self._tables.version(asked.actor, asked.table_id, None)
         try:
             name = await self._keep(asked)
-            number = await self._start(asked, name)
+            return Begun(await self._start(asked, name), version.snapshot_id)
         except AwsRejected as error:
             if error.aws_code != _ABSENT:
                 raise
             if self._otherwise is None:
                 raise _not_in_the_lake() from error
             return await self._otherwise.evaluate(asked)
-        run = await self._ended(number)
+
+    async def look(self, asked: ToEvaluate, begun: Begun) -> Evaluated | None:
+        """See `LongEvaluator.look`."""
+        run = await self._ended(begun.number)
+        return None if run is None else await self._outcome(asked, begun, run)
+
+    async def cancel(self, begun: Begun) -> None:
+        """See `LongEvaluator.cancel`."""
+        # It may have ended meanwhile, or AWS be out of reach: Glue ends runs by itself.
+        with suppress(MeshplaneError):
+            await self._aws.call(
+                "glue", "cancel_data_quality_ruleset_evaluation_run", RunId=begun.number
+            )
+
+    async def _ended(self, number: str) -> dict[str, Any] | None:
+        """A run that has ended; None while it goes on."""
+        run = await self._aws.call("glue", "get_data_quality_ruleset_evaluation_run", RunId=number)
+        return None if run["Status"] in _GOING_ON else run
+
+    async def _outcome(self, asked: ToEvaluate, begun: Begun, run: dict[str, Any]) -> Evaluated:
         if run["Status"] != "SUCCEEDED" or not run.get("ResultIds"):
             raise Unavailable(
                 "QUALITY_RUN_FAILED",
                 f"AWS Glue Data Quality ended the run as {run['Status']}. Its console says why; "
                 "most often its role may not read the table. Try again.",
-                details={"run": number, "status": run["Status"]},
+                details={"run": begun.number, "status": run["Status"]},
             )
         result = await self._aws.call(
             "glue", "get_data_quality_result", ResultId=run["ResultIds"][0]
         )
-        return Evaluated(_told(asked.ruleset, result["RuleResults"]), version.snapshot_id)
+        return Evaluated(_told(asked.ruleset, result["RuleResults"]), begun.snapshot_id)
 
     async def _keep(self, asked: ToEvaluate) -> str:
         """Lets Glue have the ruleset, and forget earlier ones of the table; gives its name."""
@@ -146,29 +182,6 @@ class GlueEvaluator:
             ClientToken=asked.run_id,
         )
         return str(answer["RunId"])
-
-    async def _ended(self, number: str) -> dict[str, Any]:
-        async def probe() -> dict[str, Any] | None:
-            run = await self._aws.call(
-                "glue", "get_data_quality_ruleset_evaluation_run", RunId=number
-            )
-            return None if run["Status"] in _GOING_ON else run
-
-        try:
-            return await until(
-                "AWS Glue Data Quality has evaluated the ruleset",
-                probe,
-                self._deadline_seconds,
-                first_seconds=_FIRST_SECONDS,
-            )
-        except (asyncio.CancelledError, Unavailable):
-            await asyncio.shield(self._cancel(number))
-            raise
-
-    async def _cancel(self, number: str) -> None:
-        # It may have ended meanwhile, or AWS be out of reach: Glue ends runs by itself.
-        with suppress(MeshplaneError):
-            await self._aws.call("glue", "cancel_data_quality_ruleset_evaluation_run", RunId=number)
 
 
 def _told(text: str, given: Sequence[dict[str, Any]]) -> Any:

@@ -100,3 +100,42 @@ class RulesetEvaluator(Protocol):
             Unavailable: the evaluator is not to be had, or did not come to an end.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An evaluation that goes on elsewhere. JSON values only, so that it can be kept.
+
+    Args:
+        number: its number there.
+        snapshot_id: what was current here when it began.
+    """
+
+    number: str
+    snapshot_id: str | None
+
+
+class LongEvaluator(Protocol):
+    """Runs rulesets elsewhere, in minutes. Each method may be called again."""
+
+    async def begin(self, asked: ToEvaluate) -> Begun | Evaluated:
+        """Begins an evaluation, once for each run; some are done at once.
+
+        Raises:
+            Missing, Invalid, LimitReached: as `RulesetEvaluator.evaluate`.
+            Unavailable: the evaluator is not to be had.
+        """
+        ...
+
+    async def look(self, asked: ToEvaluate, begun: Begun) -> Evaluated | None:
+        """What came of it; None while it goes on.
+
+        Raises:
+            Unavailable: QUALITY_RUN_FAILED, it did not come to an end; otherwise the evaluator is
+                not to be had.
+        """
+        ...
+
+    async def cancel(self, begun: Begun) -> None:
+        """Stops it, if it still goes on."""
+        ...

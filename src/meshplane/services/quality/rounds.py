@@ -9,7 +9,8 @@ from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.store import Store
 from meshplane.policy.model import MESH
 from meshplane.services.assets.api import AssetsApi
-from meshplane.services.quality.schemas import NewRound, NewRun, RoundView
+from meshplane.services.quality.records import COMPLETED, RUNNING
+from meshplane.services.quality.schemas import NewRound, NewRun, RoundView, RunView
 from meshplane.services.quality.service import Quality
 from meshplane.services.quality.store import RULESETS
 
@@ -41,7 +42,7 @@ class Rounds:
         """
         await call.allow(MESH)
         begun = time.perf_counter()
-        runs, failed, broken = 0, 0, 0
+        runs, running, failed, broken = 0, 0, 0, 0
         cursor: str | None = None
         while True:
             page = await self._assets.listed(call.actor, _PAGE, cursor)
@@ -49,25 +50,31 @@ class Rounds:
                 if await self._store.begin().get(RULESETS, asset.asset_id) is None:
                     continue
                 try:
-                    passed = await self._run_one(call, asset.asset_id)
+                    run = await self._run_one(call, asset.asset_id)
                 except MeshplaneError:
                     broken += 1  # the boundary has put it on record
-                else:
-                    runs += 1
-                    failed += not passed
+                    continue
+                runs += 1
+                running += run.status == RUNNING
+                failed += run.status == COMPLETED and run.rules_passed < run.rules_total
             cursor = page.cursor
             if cursor is None:
                 break
-        call.note(runs=runs, failed=failed, broken=broken, triggeredBy=body.triggered_by)
+        call.note(
+            runs=runs,
+            running=running,
+            failed=failed,
+            broken=broken,
+            triggeredBy=body.triggered_by,
+        )
         seconds = round(time.perf_counter() - begun, 6)
-        return RoundView(runs=runs, failed=failed, broken=broken, seconds=seconds)
+        return RoundView(runs=runs, running=running, failed=failed, broken=broken, seconds=seconds)
 
-    async def _run_one(self, call: Call, asset_id: str) -> bool:
+    async def _run_one(self, call: Call, asset_id: str) -> RunView:
         behalf = call.actor.on_behalf_of or call.actor.name
         itself = service_actor("workflows", behalf, call.actor.trace_id)
-        run = await self._boundary.write(
+        return await self._boundary.write(
             "startQualityRun",
             itself,
             lambda inner: self._quality.run(inner, NewRun(asset_id=asset_id)),
         )
-        return run.rules_passed == run.rules_total

@@ -1,9 +1,13 @@
 """HTTP of the quality service."""
 
+from typing import Any
+
+from meshplane.boundary.actor import Actor
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page
+from meshplane.services.quality.records import RUNNING
 from meshplane.services.quality.rounds import Rounds
 from meshplane.services.quality.schemas import (
     NewRound,
@@ -29,8 +33,23 @@ def routes(quality: Quality, rounds: Rounds, boundary: Boundary) -> list[Operati
     async def get_ruleset(call: Call, asset_id: str) -> RulesetView:
         return await quality.ruleset(call, asset_id)
 
-    @operations.write("POST", "/data-quality/run", "startQualityRun")
+    async def settled(actor: Actor, answer: dict[str, Any]) -> RunView:
+        if answer["status"] != RUNNING:
+            return RunView.model_validate(answer)
+        # Read as anybody reads it: a stored answer may be repeated long after a role was lost.
+        return await boundary.read(
+            "getQualityRun", actor, lambda call: quality.settled(call, answer["runId"])
+        )
+
+    @operations.write(
+        "POST",
+        "/data-quality/run",
+        "startQualityRun",
+        settle=settled,
+        goes_on=lambda run: run.status == RUNNING,
+    )
     async def start_quality_run(call: Call, body: NewRun) -> RunView:
+        """Runs the ruleset of an asset. Where that takes long, it goes on after the answer."""
         return await quality.run(call, body)
 
     @operations.write("POST", "/data-quality/run-all", "runAllQualityChecks")
@@ -44,5 +63,10 @@ def routes(quality: Quality, rounds: Rounds, boundary: Boundary) -> list[Operati
     @operations.read("/data-quality/runs/{run_id}", "getQualityRun")
     async def get_quality_run(call: Call, run_id: str) -> RunView:
         return await quality.get_run(call, run_id)
+
+    @operations.write("POST", "/data-quality/runs/{run_id}/cancel", "cancelQualityRun")
+    async def cancel_quality_run(call: Call, run_id: str) -> RunView:
+        """Ends a run that goes on."""
+        return await quality.cancel(call, run_id)
 
     return operations.routes

@@ -1,6 +1,6 @@
 """Bodies of the quality service."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
@@ -46,11 +46,16 @@ class RuleView(ApiModel):
 
 
 class RunView(ApiModel):
-    """A run. `score` is the share of rules that passed, 0 to 1."""
+    """A run. `score` is the share of rules that passed, 0 to 1; null until the run has completed.
+
+    `statusReason` says why a run failed: then nothing is known of the rules.
+    """
 
     run_id: str
     asset_id: str
-    score: float
+    status: Literal["running", "completed", "failed", "cancelled"]
+    status_reason: str | None
+    score: float | None
     rules_passed: int
     rules_total: int
     rules: list[RuleView]
@@ -67,9 +72,13 @@ class NewRound(ApiModel):
 
 
 class RoundView(ApiModel):
-    """What a round came to: runs made, those in which a rule failed, and those that broke off."""
+    """What a round came to: runs made, those in which a rule failed, and those that broke off.
+
+    `running` of the runs go on.
+    """
 
     runs: int
+    running: int
     failed: int
     broken: int
     seconds: float

@@ -6,14 +6,22 @@ from typing import Any
 
 from meshplane.boundary.call import Call
 from meshplane.boundary.schemas import Page
-from meshplane.events.quality import DataQualityAlert, DataQualityRunCompleted
-from meshplane.kit.errors import Missing
+from meshplane.kit.errors import BaseMoved, Conflict, Missing
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import Resource
 from meshplane.services.assets.api import AssetsApi, AssetSummary, no_such_asset
 from meshplane.services.quality.local import LocalEvaluator
 from meshplane.services.quality.ports import RulesetEvaluator, ToEvaluate
+from meshplane.services.quality.records import (
+    CANCELLED,
+    COMPLETED,
+    RUNNING,
+    completed,
+    new_run,
+    tell,
+)
+from meshplane.services.quality.running import LongRuns
 from meshplane.services.quality.schemas import (
     NewRuleset,
     NewRun,
@@ -32,6 +40,7 @@ class Quality:
     Args:
         assets, tables: the services below.
         evaluator: runs rulesets; by default this machine does.
+        long: carries runs to their end, where they take long; then `evaluator` is not used.
     """
 
     def __init__(
@@ -39,9 +48,11 @@ class Quality:
         assets: AssetsApi,
         tables: TablesApi,
         evaluator: RulesetEvaluator | None = None,
+        long: LongRuns | None = None,
     ) -> None:
         self._assets = assets
         self._tables = tables
+        self._long = long
         self._evaluator = evaluator if evaluator is not None else LocalEvaluator(tables)
 
     async def put_ruleset(self, call: Call, asset_id: str, body: NewRuleset) -> RulesetView:
@@ -64,59 +75,63 @@ class Quality:
         return _ruleset_view(await _existing_ruleset(call, asset_id))
 
     async def run(self, call: Call, body: NewRun) -> RunView:
-        """Runs the ruleset of an asset on its present snapshot.
+        """Runs the ruleset of an asset on its present snapshot, or begins to.
 
         Raises:
             Missing: ASSET_NOT_FOUND, RULESET_NOT_FOUND.
         """
         asset = await self._allowed(call, body.asset_id)
-        ruleset = (await _existing_ruleset(call, body.asset_id)).item["ruleset"]
-        started_at, begun = call.now, time.perf_counter()
-        run_id = call.new_id("dqrun")
-        evaluated = await self._evaluator.evaluate(
-            ToEvaluate(
-                actor=call.actor,
-                run_id=run_id,
-                table_id=asset.table_id,
-                database=asset.domain_name,
-                name=asset.name,
-                ruleset=ruleset,
-                clock=call.clock,
-            )
+        kept = (await _existing_ruleset(call, body.asset_id)).item
+        begun = time.perf_counter()
+        run = new_run(call.new_id("dqrun"), body.asset_id, kept["rules"], call.now)
+        call.resource = f"QualityRun:{run['runId']}"
+        call.note(asset=body.asset_id)
+        asked = ToEvaluate(
+            actor=call.actor,
+            run_id=run["runId"],
+            table_id=asset.table_id,
+            database=asset.domain_name,
+            name=asset.name,
+            ruleset=kept["ruleset"],
+            clock=call.clock,
         )
-        result = evaluated.result
-        passed = sum(rule.outcome == "PASS" for rule in result.rules)
-        item = {
-            "runId": run_id,
-            "assetId": body.asset_id,
-            "score": result.score,
-            "rulesPassed": passed,
-            "rulesTotal": len(result.rules),
-            "rules": [
-                {
-                    "rule": rule.rule,
-                    "outcome": str(rule.outcome),
-                    "metrics": dict(rule.metrics),
-                    "message": rule.message,
-                }
-                for rule in result.rules
-            ],
-            "snapshotId": evaluated.snapshot_id,
-            "startedAt": started_at,
-            "seconds": round(time.perf_counter() - begun, 6),
-        }
-        _put_run(call, item)
+        if self._long is not None:
+            call.work.put(RUNS, run, expected=ABSENT)
+            self._long.begin(call.work, asked)
+            return _run_view(run)
+        evaluated = await self._evaluator.evaluate(asked)
+        run = completed(run, evaluated, time.perf_counter() - begun)
+        call.note(score=run["score"])
+        call.work.put(RUNS, run, expected=ABSENT)
+        tell(call.work, run, call.now)
+        return _run_view(run)
+
+    async def settled(self, call: Call, run_id: str) -> RunView:
+        """A run as whoever began it is told of it: its end, if that comes soon."""
+        if self._long is not None:
+            await self._long.settle(run_id)
+        return await self.get_run(call, run_id)
+
+    async def cancel(self, call: Call, run_id: str) -> RunView:
+        """Ends a run that goes on; one that was cancelled stays so.
+
+        Raises:
+            Missing: RUN_NOT_FOUND.
+            Conflict: RUN_ENDED.
+        """
+        row = await self._run_row(call, run_id)
+        if row.item.get("status") == CANCELLED:
+            return _run_view(row.item)
+        if row.item.get("status") != RUNNING:
+            raise Conflict("RUN_ENDED", "The run has ended: there is nothing to stop.")
+        item = {**row.item, "status": CANCELLED, "statusReason": "It was cancelled."}
+        moved = BaseMoved("STALE", "The run was changed meanwhile: try again.")
+        call.work.put(RUNS, item, expected=row.version, otherwise=moved)
         return _run_view(item)
 
     async def get_run(self, call: Call, run_id: str) -> RunView:
         """The run with that id."""
-        row = await call.work.get(RUNS, run_id)
-        missing = Missing("RUN_NOT_FOUND", "There is no run with this id.", field="runId")
-        if row is None:
-            await call.allow(Resource("Asset", "unknown"), hide=missing)
-            raise missing
-        await self._allowed(call, row.item["assetId"])
-        return _run_view(row.item)
+        return _run_view((await self._run_row(call, run_id)).item)
 
     async def runs(self, call: Call, query: RunQuery) -> Page[RunView]:
         """The runs of an asset, latest first."""
@@ -132,6 +147,15 @@ class Quality:
         return Page[RunView](
             items=[_run_view(row.item) for row in page.rows], next_cursor=page.cursor
         )
+
+    async def _run_row(self, call: Call, run_id: str) -> Row:
+        row = await call.work.get(RUNS, run_id)
+        missing = Missing("RUN_NOT_FOUND", "There is no run with this id.", field="runId")
+        if row is None:
+            await call.allow(Resource("Asset", "unknown"), hide=missing)
+            raise missing
+        await self._allowed(call, row.item["assetId"])
+        return row
 
     async def _allowed(self, call: Call, asset_id: str) -> AssetSummary:
         asset = await self._assets.find(call.actor, asset_id)
@@ -165,32 +189,6 @@ async def _existing_ruleset(call: Call, asset_id: str) -> Row:
     return row
 
 
-def _put_run(call: Call, item: dict[str, Any]) -> None:
-    call.resource = f"QualityRun:{item['runId']}"
-    call.note(score=item["score"], asset=item["assetId"])
-    call.work.put(RUNS, item, expected=ABSENT)
-    failed = item["rulesTotal"] - item["rulesPassed"]
-    call.work.emit(
-        DataQualityRunCompleted(
-            asset_id=item["assetId"],
-            run_id=item["runId"],
-            score=item["score"],
-            rules_passed=item["rulesPassed"],
-            rules_total=item["rulesTotal"],
-            completed_at=call.now,
-        ).event()
-    )
-    if failed:
-        call.work.emit(
-            DataQualityAlert(
-                asset_id=item["assetId"],
-                run_id=item["runId"],
-                score=item["score"],
-                failed_rules=failed,
-            ).event()
-        )
-
-
 def _ruleset_view(row: Row) -> RulesetView:
     return RulesetView(
         asset_id=row.item["assetId"],
@@ -204,6 +202,9 @@ def _run_view(item: dict[str, Any]) -> RunView:
     return RunView(
         run_id=item["runId"],
         asset_id=item["assetId"],
+        # Runs of earlier versions were kept when they had ended.
+        status=item.get("status", COMPLETED),
+        status_reason=item.get("statusReason"),
         score=item["score"],
         rules_passed=item["rulesPassed"],
         rules_total=item["rulesTotal"],

@@ -160,7 +160,7 @@ class Access:
             if asset.project_id in projects:
                 readable.append((asset, WHOLE))
                 continue
-            governed = await self._governed(asset)
+            governed = await self.governed(asset)
             access = await self._granted(governed, projects)
             if access.scopes:
                 readable.append((asset, _reach(governed, access)))
@@ -193,29 +193,9 @@ class Access:
             principals += self.actor.principals
         return await self.permissions.access(self.actor, governed, principals)
 
-    async def _governed(self, asset: AssetSummary) -> GovernedAsset:
+    async def governed(self, asset: AssetSummary) -> GovernedAsset:
         """The asset as policy knows it: with its columns as they are now."""
-        table = await self.tables.find(self.actor, asset.table_id)
-        classes = {column.name: column.classification for column in asset.columns}
-        columns = tuple(
-            GovernedColumn(
-                column.name,
-                column.field_id,
-                column.sql_type,
-                classes.get(column.name, asset.classification),
-            )
-            for column in (table.columns if table else ())
-        )
-        return GovernedAsset(
-            asset.asset_id,
-            asset.name,
-            asset.domain_id,
-            asset.domain_name,
-            asset.project_id,
-            asset.table_id,
-            asset.classification,
-            columns,
-        )
+        return await governed_asset(self.actor, asset, self.tables)
 
     async def _scan(self, asset: AssetSummary) -> Scan:
         try:
@@ -249,6 +229,31 @@ class Access:
                 },
             },
         )
+
+
+async def governed_asset(actor: Actor, asset: AssetSummary, tables: TablesApi) -> GovernedAsset:
+    """An asset as policy knows it: with its columns as they are now."""
+    table = await tables.find(actor, asset.table_id)
+    classes = {column.name: column.classification for column in asset.columns}
+    columns = tuple(
+        GovernedColumn(
+            column.name,
+            column.field_id,
+            column.sql_type,
+            classes.get(column.name, asset.classification),
+        )
+        for column in (table.columns if table else ())
+    )
+    return GovernedAsset(
+        asset.asset_id,
+        asset.name,
+        asset.domain_id,
+        asset.domain_name,
+        asset.project_id,
+        asset.table_id,
+        asset.classification,
+        columns,
+    )
 
 
 def _reach(governed: GovernedAsset, access: AssetAccess) -> Reach:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from meshplane.boundary.actor import Actor
 from meshplane.services.permissions.api import FilterColumn, RowFilter
+from meshplane.services.tables.api import ExternalSource
 
 __all__ = ["FilterColumn", "QueryApi", "RowFilter"]
 
@@ -13,7 +14,11 @@ class QueryApi(Protocol):
     """Checks SQL that others keep."""
 
     async def check_row_filter(
-        self, actor: Actor, expression: str, columns: Sequence[FilterColumn]
+        self,
+        actor: Actor,
+        expression: str,
+        columns: Sequence[FilterColumn],
+        source: ExternalSource | None = None,
     ) -> RowFilter:
         """A condition over these columns in its canonical text, with those that it names.
 
@@ -21,6 +26,8 @@ class QueryApi(Protocol):
             actor: who asks.
             expression: SQL; `current_principal()` and `in_group('name')` in it stay as they are.
             columns: all of the table.
+            source: the engine that keeps the table, if it is another one: it must be able to be
+                told the condition.
 
         Raises:
             Invalid: ROW_FILTER_INVALID.

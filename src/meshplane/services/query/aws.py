@@ -30,6 +30,8 @@ from meshplane.services.query.aws_athena import (
     WorkgroupSettings,
 )
 from meshplane.services.query.aws_failures import NoRight
+from meshplane.services.query.aws_redshift_engine import RedshiftEngine, Told, lies_elsewhere
+from meshplane.services.query.aws_translations import Translations
 from meshplane.services.query.ports import Asked
 from meshplane.services.query.sandbox import Outcome, Relation, RelationName, Sink, Statement
 from meshplane.services.query.sandbox.faults import limit, refused
@@ -38,6 +40,7 @@ from meshplane.services.query.versions import VersionedAccess
 from meshplane.services.tables.api import QueryResult, Scan, TablesApi, TableSummary
 
 _PARAMETER_BYTES = 1024 * 1024
+_FEW_ROWS = 50
 _SESSION_CHARACTERS = 64  # of the name of a role's session
 
 
@@ -49,6 +52,7 @@ class AthenaQueries:
         role_of: the ARN of the role that acts as a project, by the project's id.
         workgroup_of: the name of a project's workgroup in Athena, by the project's id.
         settings: what workgroups enforce, and the price of scanning.
+        redshift: runs statements whose tables lie in Redshift; None: such are refused.
     """
 
     def __init__(
@@ -57,18 +61,23 @@ class AthenaQueries:
         role_of: Callable[[str], str],
         workgroup_of: Callable[[str], str],
         settings: WorkgroupSettings | None = None,
+        redshift: RedshiftEngine | None = None,
     ) -> None:
+        self._redshift = redshift
         self._aws = aws
         self._role_of = role_of
         self._workgroup_of = workgroup_of
         self._settings = settings or WorkgroupSettings()
         self._workgroups = Workgroups(aws, self._settings)
+        self._translations = Translations()
 
     async def run(self, asked: Asked, sink: Sink | None = None) -> Outcome:
         """See `QueryEngine.run`; raises as well `Invalid("PROJECT_REQUIRED")`."""
         begun = time.monotonic()
         statement = asked.statement
         ready = await self._ready(asked)
+        if isinstance(ready, _Elsewhere):
+            return await ready.engine.run(ready.told, ready.project, statement, begun, sink)
         resolved = time.monotonic()
         seconds = statement.limits.timeout_seconds
         project = ready.project
@@ -136,17 +145,25 @@ class AthenaQueries:
             resolve_seconds=0.0,
         )
 
-    async def _ready(self, asked: Asked) -> "_Ready":
-        """The statement in Athena's words, over what its sender may read."""
-        from meshplane.services.query.aws_sql import Seen, parse, translate
+    async def _ready(self, asked: Asked) -> "_Ready | _Elsewhere":
+        """The statement in its engine's words, over what its sender may read."""
+        from meshplane.services.query.aws_sql import Seen, parse
 
         statement, access = asked.statement, asked.access
         _check(statement)
-        parsed = await asyncio.to_thread(parse, statement.sql)
+        read = await self._translations.read(statement.sql)
         project = await _project_of(access)
         # Its lists of what was opened are those of the access itself.
         known = replace(access, tables=_WithoutFiles(access.tables))
-        relations = await known.resolve(parsed.names)
+        relations = await known.resolve(read.names)
+        if lies_elsewhere(known):
+            if self._redshift is None:
+                raise refused("The statement reads a table in Redshift, which is not reached here.")
+            parsed = read.parsed
+            if parsed is None:
+                parsed = await asyncio.to_thread(parse, statement.sql)
+            there = await self._redshift.ready(known, project, parsed, relations, statement)
+            return _Elsewhere(self._redshift, there, project)
         for relation in relations:
             if relation.body is not None:
                 raise refused(
@@ -158,10 +175,29 @@ class AthenaQueries:
             Seen(relation, snapshot_id, instant)
             for relation, (snapshot_id, instant) in zip(relations, versions, strict=True)
         ]
-        told = await asyncio.to_thread(translate, parsed, seen, statement.parameters)
-        return _Ready(
-            told.sql, told.parameters, told.lists, parsed.names, tuple(relations), project
-        )
+        told = await self._translations.told(read, statement, seen)
+        return _Ready(told.sql, told.parameters, told.lists, read.names, tuple(relations), project)
+
+
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    """What Redshift is to be told, and as which project."""
+
+    engine: RedshiftEngine
+    told: Told
+    project: ProjectSummary
+
+    @property
+    def sql(self) -> str:
+        return self.told.translated.sql
+
+    @property
+    def names(self) -> tuple[RelationName, ...]:
+        return self.told.translated.names
+
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        return self.told.relations
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +240,10 @@ async def _encoded(
                     pieces.append,
                 )
             if rows:
-                encoding.add(await asyncio.to_thread(columns.batch, rows))
+                # A few rows take less time than to hand them to a thread.
+                is_short = len(rows) <= _FEW_ROWS
+                build = columns.batch
+                encoding.add(build(rows) if is_short else await asyncio.to_thread(build, rows))
             await hand_on()
             if encoding.is_full:
                 break

@@ -17,6 +17,7 @@ from meshplane.services.query.sandbox import Spent
 from meshplane.services.query.sandbox.faults import invalid
 
 _CATALOG = "AwsDataCatalog"
+_ENCRYPTION = "EncryptionConfiguration"
 _ENGINE = "Athena engine version 3"
 _WRONG, _MALFORMED = "InvalidRequestException", "MALFORMED_QUERY"
 _FIRST_SECONDS, _LONGEST_SECONDS, _GROWTH = 0.05, 1.0, 1.5
@@ -32,11 +33,13 @@ class WorkgroupSettings:
     Args:
         most_bytes: that one statement may scan.
         kms_key: by which results are encrypted; None: by S3's own key.
+        as_bucket: whether results are encrypted as their bucket says, whatever `kms_key` is.
         usd_per_tebibyte: Athena's price in the region, for the costs that are told.
     """
 
     most_bytes: int = 100 * 2**30
     kms_key: str | None = None
+    as_bucket: bool = False
     usd_per_tebibyte: float = 5.0
 
     def spent(self, statistics: Mapping[str, Any]) -> Spent:
@@ -123,23 +126,22 @@ class Workgroups:
         return None
 
     def _configuration(self, output: str) -> dict[str, Any]:
-        key = self._settings.kms_key
-        encryption = (
-            {"EncryptionOption": "SSE_S3"}
-            if key is None
-            else {"EncryptionOption": "SSE_KMS", "KmsKey": key}
-        )
+        results = {"OutputLocation": output, "ExpectedBucketOwner": self._aws.place.account}
         return {
-            "ResultConfiguration": {
-                "OutputLocation": output,
-                "EncryptionConfiguration": encryption,
-                "ExpectedBucketOwner": self._aws.place.account,
-            },
+            "ResultConfiguration": {**results, **self._encryption()},
             "EnforceWorkGroupConfiguration": True,
             "PublishCloudWatchMetricsEnabled": True,
             "BytesScannedCutoffPerQuery": max(self._settings.most_bytes, _LEAST_CUTOFF_BYTES),
             "EngineVersion": {"SelectedEngineVersion": _ENGINE},
         }
+
+    def _encryption(self) -> dict[str, Any]:
+        if self._settings.as_bucket:
+            return {}
+        key = self._settings.kms_key
+        if key is None:
+            return {_ENCRYPTION: {"EncryptionOption": "SSE_S3"}}
+        return {_ENCRYPTION: {"EncryptionOption": "SSE_KMS", "KmsKey": key}}
 
 
 class Execution:
@@ -257,9 +259,12 @@ def _enforces(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
         there.get("State", "ENABLED") == "ENABLED"
         and all(now.get(name) == wanted[name] for name in names)
         and all(results.get(name) == it for name, it in wanted["ResultConfiguration"].items())
+        and (_ENCRYPTION in results) == (_ENCRYPTION in wanted["ResultConfiguration"])
     )
 
 
 def _updates(wanted: Mapping[str, Any]) -> dict[str, Any]:
     updates = {name: it for name, it in wanted.items() if name != "ResultConfiguration"}
-    return {**updates, "ResultConfigurationUpdates": wanted["ResultConfiguration"]}
+    results = wanted["ResultConfiguration"]
+    more = {} if _ENCRYPTION in results else {"RemoveEncryptionConfiguration": True}
+    return {**updates, "ResultConfigurationUpdates": {**results, **more}}

@@ -12,50 +12,26 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from logging import WARNING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshplane.kit.errors import MeshplaneError, Unavailable
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
+from meshplane.platform.aws.redshift import RedshiftPlace
 from meshplane.platform.telemetry import log
 from meshplane.services.query.sandbox import Outcome, Sink, Statement
 from meshplane.services.query.sandbox.faults import invalid, limit, refused, runtime
 from meshplane.services.query.sandbox.text import check_text
+
+if TYPE_CHECKING:  # it loads the parser
+    from meshplane.services.query.aws_redshift_sql import Translated
 
 _FIRST_SECONDS, _LONGEST_SECONDS, _GROWTH = 0.05, 1.0, 1.5
 _TOKEN_BYTES = 24
 _WRONG = "ValidationException"
 _NO_RIGHT = ("permission denied", "not authorized")
 _AS_WRITTEN = ("syntax error", "does not exist", "must appear in the group by", "cannot find")
-
-
-@dataclass(frozen=True, slots=True)
-class RedshiftPlace:
-    """Where a database is; of workgroup and cluster exactly one.
-
-    Args:
-        database: its name.
-        workgroup: of Redshift Serverless: its name.
-        cluster: of provisioned Redshift: its identifier.
-        secret_arn: of a secret with the user's password; None: the role is the user.
-    """
-
-    database: str
-    workgroup: str | None = None
-    cluster: str | None = None
-    secret_arn: str | None = None
-
-    def parameters(self) -> dict[str, str]:
-        """As the Data API has them."""
-        named = {
-            "Database": self.database,
-            "WorkgroupName": self.workgroup,
-            "ClusterIdentifier": self.cluster,
-            "SecretArn": self.secret_arn,
-        }
-        return {name: value for name, value in named.items() if value is not None}
 
 
 class RedshiftQueries:
@@ -91,6 +67,22 @@ class RedshiftQueries:
         begun = time.monotonic()
         check_text(statement.sql)
         told = await asyncio.to_thread(translate, statement.sql, statement.parameters)
+        return await self.run_told(told, statement, begun, sink)
+
+    async def run_told(
+        self, told: "Translated", statement: Statement, begun: float, sink: Sink | None = None
+    ) -> Outcome:
+        """The answer to a statement that is in Redshift's words already.
+
+        Args:
+            told: those words.
+            statement: form of the answer, and limits.
+            begun: when somebody began to work on it, by the monotonic clock.
+            sink: as in `run`.
+
+        Raises:
+            MeshplaneError: as `run`.
+        """
         ready = time.monotonic()
         seconds = statement.limits.timeout_seconds
         number: str | None = None

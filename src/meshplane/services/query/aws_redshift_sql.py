@@ -4,6 +4,7 @@ The Data API binds texts to `:name`, and neither NULL nor an empty text; those t
 statement themselves, as literals. No other value of a caller's ever becomes SQL.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,12 +13,19 @@ from typing import Any
 
 import sqlglot
 from sqlglot import TokenType, exp
-from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
+from sqlglot.errors import ErrorLevel, OptimizeError, SqlglotError, UnsupportedError
+from sqlglot.optimizer.annotate_types import annotate_types
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.schema import MappingSchema
 
+from meshplane.services.query.aws_grammar import all_spelled_out
+from meshplane.services.query.aws_sql import Parsed, Seen, put_relations, schema_of, unresolved
 from meshplane.services.query.sandbox import RelationName
 from meshplane.services.query.sandbox.faults import DEEP, invalid, limit, refused
 
 _DIALECT, _TARGET = "duckdb", "redshift"
+_PARAMETER = re.compile(r"[A-Za-z0-9_]{1,64}")
+_UNSAID = "A part of the statement cannot be said in Redshift's SQL."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +61,45 @@ def translate(sql: str, given: Sequence[Any] | Mapping[str, Any] | None) -> Tran
         parameters = _bound(tree, given)
         text = tree.sql(_TARGET, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
-        raise refused("A part of the statement cannot be said in Redshift's SQL.") from error
+        raise refused(_UNSAID) from error
     except SqlglotError as error:
         raise invalid("The statement cannot be read.") from error
     except RecursionError as error:
         raise limit(DEEP) from error
     return Translated(text, parameters, _names(tree))
+
+
+def translate_over(
+    parsed: Parsed, seen: Sequence[Seen], given: Sequence[Any] | Mapping[str, Any] | None
+) -> Translated:
+    """A statement over tables of the mesh in Redshift's words: only what is shown is named.
+
+    Args:
+        parsed: what `aws_sql.parse` gave; it is used up.
+        seen: its relations, in the order of its names, each with schema and name of Redshift's.
+        given: the values of its parameters.
+
+    Raises:
+        Refused, Invalid, LimitReached: SQL_REFUSED, SQL_INVALID, SQL_LIMIT.
+    """
+    tree = parsed.tree
+    parameters = _bound(tree, given)
+    put_relations(tree, dict(zip(parsed.names, seen, strict=True)))
+    schema = MappingSchema(schema_of(seen), dialect=_DIALECT)
+    try:
+        tree = qualify(tree, dialect=_DIALECT, schema=schema, identify=True)
+        all_spelled_out(tree)
+        tree = annotate_types(tree, schema=schema, dialect=_DIALECT)
+        text = tree.sql(_TARGET, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        raise refused(_UNSAID) from error
+    except OptimizeError as error:
+        raise unresolved(seen) from error
+    except SqlglotError as error:
+        raise invalid("A name or a type of the statement cannot be resolved.") from error
+    except RecursionError as error:
+        raise limit(DEEP) from error
+    return Translated(text, parameters, parsed.names)
 
 
 def _numbered(sql: str) -> str:
@@ -92,6 +133,8 @@ def _bound(tree: exp.Expr, given: Sequence[Any] | Mapping[str, Any] | None) -> l
     known: set[str] = set()
     for node in list(tree.find_all(exp.Placeholder, exp.Parameter)):
         name = node.name
+        if not _PARAMETER.fullmatch(name):
+            raise invalid("A parameter's name is of letters, digits and underscores.")
         known.add(name)
         if name not in values:
             raise invalid(f"The statement has a parameter without a value: {name}.")
@@ -101,7 +144,8 @@ def _bound(tree: exp.Expr, given: Sequence[Any] | Mapping[str, Any] | None) -> l
             continue
         bound = f"p_{name}"
         used[bound] = text
-        node.replace(exp.Placeholder(this=bound))
+        # As the Data API names them; a placeholder of the parser's would be written `%(name)s`.
+        node.replace(exp.Var(this=f":{bound}"))
     extra = sorted(set(values) - known)
     if extra:
         raise invalid(f"There are values for no parameter of the statement: {', '.join(extra)}.")

@@ -108,8 +108,8 @@ def translate(
     """
     tree, parameters = parsed.tree, Parameters(given)
     parameters.put_into(tree)
-    _put_relations(tree, dict(zip(parsed.names, seen, strict=True)))
-    schema = MappingSchema(_columns(seen), dialect=_DIALECT)
+    put_relations(tree, dict(zip(parsed.names, seen, strict=True)))
+    schema = MappingSchema(schema_of(seen), dialect=_DIALECT)
     try:
         tree = qualify(tree, dialect=_DIALECT, schema=schema, identify=True)
         all_spelled_out(tree)
@@ -120,7 +120,7 @@ def translate(
     except Unsaid as error:
         raise refused("A part of the statement cannot be said in Athena's SQL.") from error
     except OptimizeError as error:
-        raise _unresolved(seen) from error
+        raise unresolved(seen) from error
     except SqlglotError as error:
         raise invalid("A name or a type of the statement cannot be resolved.") from error
     except RecursionError as error:
@@ -177,7 +177,7 @@ def _name_of(node: exp.Table) -> RelationName:
     return RelationName(node.db or None, node.name)
 
 
-def _put_relations(tree: exp.Expr, seen: Mapping[RelationName, Seen]) -> None:
+def put_relations(tree: exp.Expr, seen: Mapping[RelationName, Seen]) -> None:
     """Puts database and table of Glue in the place of each name, and which version is read."""
     for node in _tables(tree):
         one = seen[_name_of(node)]
@@ -223,7 +223,8 @@ def _version(one: Seen) -> exp.Version | None:
     )
 
 
-def _columns(seen: Sequence[Seen]) -> dict[str, object]:
+def schema_of(seen: Sequence[Seen]) -> dict[str, object]:
+    """The columns that are shown, as a schema to qualify names by."""
     found: dict[str, object] = {}
     for one in seen:
         database = found.setdefault(f'"{one.relation.schema}"', {})
@@ -232,8 +233,8 @@ def _columns(seen: Sequence[Seen]) -> dict[str, object]:
     return found
 
 
-def _unresolved(seen: Sequence[Seen]) -> Exception:
-    """A column is not there, or two are: which it may be, and which are left out."""
+def unresolved(seen: Sequence[Seen]) -> Exception:
+    """The error where a column is not there, or two are: what it may be, and what is left out."""
     hidden = sorted(
         {
             column.name

@@ -1,5 +1,6 @@
 """Row filters that others keep: checked against their table, and written in one spelling."""
 
+import asyncio
 from collections.abc import Sequence
 
 from meshplane.boundary.boundary import Boundary
@@ -12,7 +13,7 @@ from meshplane.services.assets.api import AssetsApi, no_such_asset
 from meshplane.services.permissions.api import FilterColumn, RowFilter
 from meshplane.services.query.sandbox import Column, Sandbox
 from meshplane.services.query.schemas import SqlText
-from meshplane.services.tables.api import TablesApi
+from meshplane.services.tables.api import ExternalSource, TablesApi
 
 
 class FilterToCheck(ApiModel):
@@ -70,7 +71,7 @@ class FilterChecks:
         columns = table.columns if table else ()
         named = [FilterColumn(c.name, c.field_id, c.sql_type) for c in columns]
         try:
-            found = await self.checked(body.expression, named)
+            found = await self.checked(body.expression, named, table.source if table else None)
         except Invalid as error:
             raise Invalid(error.code, error.message, field="expression") from error
         return CheckedFilterView(
@@ -81,13 +82,41 @@ class FilterChecks:
             ],
         )
 
-    async def checked(self, expression: str, columns: Sequence[FilterColumn]) -> RowFilter:
+    async def checked(
+        self,
+        expression: str,
+        columns: Sequence[FilterColumn],
+        source: ExternalSource | None = None,
+    ) -> RowFilter:
         """See `QueryApi.check_row_filter`."""
         found = await self._sandbox.read_row_filter(
             expression, [Column(c.name, c.field_id, c.sql_type) for c in columns]
         )
         named = (FilterColumn(c.name, c.field_id, c.sql_type) for c in found.columns)
-        return RowFilter(found.text, tuple(named))
+        row_filter = RowFilter(found.text, tuple(named))
+        if source is not None:
+            await asyncio.to_thread(_demand_carried, row_filter, source)
+        return row_filter
+
+
+def _demand_carried(row_filter: RowFilter, source: ExternalSource) -> None:
+    """Demands that the engine which keeps the table can be told a filter.
+
+    Raises:
+        Invalid: ROW_FILTER_INVALID.
+    """
+    from meshplane.services.query.aws_redshift_filters import said
+    from meshplane.services.query.aws_redshift_words import CannotSay
+
+    try:
+        said((row_filter.text,), dict(source.types))
+    except CannotSay as error:
+        raise Invalid(
+            "ROW_FILTER_INVALID",
+            f"The table is kept by Redshift, which cannot be told this: {error}. Write comparisons "
+            "of a column with constants, IN, BETWEEN, LIKE or IS NULL, joined by AND, OR and NOT.",
+            field="rowFilter",
+        ) from error
 
 
 def filter_routes(checks: FilterChecks, boundary: Boundary) -> list[OperationRoute]:

@@ -189,7 +189,8 @@ class Governing:
         for one in opened:
             await asyncio.to_thread(remove_residue, one.scan)
         ran.relations = [one.model_dump(by_alias=True) for one in read]
-        if sees_all(opened):
+        is_here = all(one.scan.source is None for one in opened)
+        if sees_all(opened) and is_here:  # what other engines read they do not tell
             ran.bytes_scanned, ran.usd = scanned, spent.usd if spent else None
         call.note(
             relations=[one.read.name for one in opened],

@@ -18,4 +18,9 @@ of one principal, as text of twelve digits."""
 VIEWS = Table("QueryViews", "tableId")
 """Views, by the table that stands for each."""
 
-TABLES = (HISTORY, VIEWS)
+REDSHIFT_RIGHTS = Table(
+    "RedshiftRights", "tableId", "projectId", indexes=(Index("all", "all", "tableId"),)
+)
+"""Tables in Redshift and the projects that the mesh may have let read them there."""
+
+TABLES = (HISTORY, VIEWS, REDSHIFT_RIGHTS)

@@ -5,8 +5,12 @@ from typing import Any
 from meshplane.kit.errors import Conflict
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
+from meshplane.platform.aws.place import AwsPlace
 from meshplane.services.shares.aws_grants import principal, revoke, rows_on
 from meshplane.services.shares.ports import SharedTable
+
+MARK = "meshplane"
+"""The parameter of a database of links that says which mesh made it; see `mark_of`."""
 
 _GONE, _THERE = "EntityNotFoundException", "AlreadyExistsException"
 
@@ -54,13 +58,7 @@ async def unlink(there: Aws, shared: SharedTable) -> None:
     table = await _link(there, shared)
     if table is None or not _is_ours(table, shared):
         return
-    if shared.reader is not None:
-        rows = [
-            row
-            for row in await rows_on(there, _link_of(shared))
-            if row["Principal"]["DataLakePrincipalIdentifier"] == shared.reader
-        ]
-        await revoke(there, shared.reader, rows)
+    await hide(there, shared)
     try:
         await there.call(
             "glue",
@@ -72,6 +70,32 @@ async def unlink(there: Aws, shared: SharedTable) -> None:
     except AwsRejected as error:
         if error.aws_code != _GONE:
             raise
+
+
+def mark_of(place: AwsPlace) -> str:
+    """Which mesh it is, in the accounts of others: its own account, and its prefix.
+
+    Args:
+        place: the mesh's.
+    """
+    return f"{place.account}/{place.prefix}"
+
+
+async def hide(there: Aws, shared: SharedTable) -> None:
+    """Lets the reader see the link no more.
+
+    Args:
+        there: the account that reads.
+        shared: what was shared.
+    """
+    if shared.reader is None:
+        return
+    rows = [
+        row
+        for row in await rows_on(there, _link_of(shared))
+        if row["Principal"]["DataLakePrincipalIdentifier"] == shared.reader
+    ]
+    await revoke(there, shared.reader, rows)
 
 
 async def _make_database(there: Aws, name: str) -> None:
@@ -89,6 +113,7 @@ async def _make_database(there: Aws, name: str) -> None:
             DatabaseInput={
                 "Name": name,
                 "Description": "Links to what other accounts share",
+                "Parameters": {MARK: mark_of(there.place)},
                 "CreateTableDefaultPermissions": [],
             },
         )

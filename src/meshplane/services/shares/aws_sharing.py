@@ -8,7 +8,7 @@ Needs AWS: whether a share is open at once within an organization, and how long 
 be seen; the sandbox shows both as they are documented.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from meshplane.kit.errors import Conflict, MeshplaneError, Unavailable
 from meshplane.platform.aws.calls import Aws
@@ -20,7 +20,7 @@ from meshplane.services.shares.aws_invitations import (
     arns_of,
     seen_by_owner,
 )
-from meshplane.services.shares.aws_links import link_to, unlink
+from meshplane.services.shares.aws_links import hide, link_to, unlink
 from meshplane.services.shares.aws_reading import read_once
 from meshplane.services.shares.ports import Acceptance, SharedTable
 
@@ -169,11 +169,12 @@ class AwsSharing:
         )
         return True
 
-    async def withdraw(self, shared: SharedTable) -> None:
+    async def withdraw(self, shared: SharedTable, beside: Sequence[SharedTable] = ()) -> None:
         """Takes back all that the other steps did; the owner's grant in any case.
 
         Args:
             shared: what was shared, or begun to be.
+            beside: other shares of the same table with the same account: what they need stays.
 
         Raises:
             AwsRejected, AwsUnavailable: something is left; call again.
@@ -182,22 +183,30 @@ class AwsSharing:
         there = self._there(shared)
         if there is not None:
             try:
-                await self._clear_there(there, shared)
+                await self._clear_there(there, shared, beside)
             except MeshplaneError as error:
                 # Access ends with the owner's grant: that must not wait for the other account.
                 failed = error
-        if not shared.at_home:
+        if not shared.at_home and not beside:
             await revoke(
                 self._aws, shared.account, await held_by(self._aws, shared.account, shared)
             )
         if failed is not None:
             raise failed
 
-    async def _clear_there(self, there: Aws, shared: SharedTable) -> None:
-        if shared.reader is not None:
+    async def _clear_there(
+        self, there: Aws, shared: SharedTable, beside: Sequence[SharedTable]
+    ) -> None:
+        reads = any(one.reader == shared.reader for one in beside)
+        if shared.reader is not None and not reads:
             await revoke(there, shared.reader, await held_by(there, shared.reader, shared))
-        if not shared.at_home:
+        if shared.at_home:
+            return
+        in_it = [one for one in beside if one.link_database == shared.link_database]
+        if not in_it:
             await unlink(there, shared)
+        elif not any(one.reader == shared.reader for one in in_it):
+            await hide(there, shared)
 
     async def _accepted(self, shared: SharedTable) -> Acceptance:
         acceptance: Acceptance = "PENDING"

@@ -1,5 +1,6 @@
 """What the shares service needs from outside: somebody who carries a share out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -57,6 +58,6 @@ class Sharing(Protocol):
         """Reads the table as the reader does; False: that cannot be tried from here."""
         ...
 
-    async def withdraw(self, shared: SharedTable) -> None:
-        """Takes back whatever the other steps did."""
+    async def withdraw(self, shared: SharedTable, beside: Sequence[SharedTable] = ()) -> None:
+        """Takes back whatever the other steps did, but for what shares beside it need."""
         ...

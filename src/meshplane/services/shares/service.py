@@ -10,11 +10,11 @@ from typing import Any
 from meshplane.boundary.call import Call
 from meshplane.boundary.schemas import Page
 from meshplane.events.shares import CrossAccountShareCompleted, CrossAccountShareInitiated
-from meshplane.kit.errors import BaseMoved, Conflict, Missing
+from meshplane.kit.errors import BaseMoved, Conflict, Invalid, Missing
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.policy.model import Resource
-from meshplane.services.assets.api import AssetsApi, no_such_asset
+from meshplane.services.assets.api import LAKE_FORMAT, AssetsApi, no_such_asset
 from meshplane.services.shares.ports import SharedTable, Sharing
 from meshplane.services.shares.schemas import (
     AcceptanceView,
@@ -27,6 +27,7 @@ from meshplane.services.shares.store import SHARES
 
 _WAY = ("PENDING", "SHARED", "GRANTED", "ACCEPTED", "VERIFIED", "ACTIVE")
 _FAILED = "FAILED"
+_PAGE = 200
 
 
 class Shares:
@@ -49,11 +50,18 @@ class Shares:
 
         Raises:
             Missing: ASSET_NOT_FOUND.
+            Invalid: SHARE_OF_EXTERNAL, its table does not lie in the lake.
         """
         asset = await self._assets.find(call.actor, body.asset_id)
         if asset is None or not asset.is_published:
             raise no_such_asset()
         await call.allow(Resource("Asset", asset.asset_id, asset.domain_id, asset.project_id))
+        if asset.format != LAKE_FORMAT:
+            raise Invalid(
+                "SHARE_OF_EXTERNAL",
+                "The asset is kept by Redshift, not by the lake: share it there, as a datashare.",
+                field="assetId",
+            )
         item: dict[str, Any] = {
             "shareId": call.new_id("share"),
             "assetId": asset.asset_id,
@@ -82,6 +90,7 @@ class Shares:
                 asset_name=asset.name,
                 target_account=body.target_account,
                 permissions=tuple(item["permissions"]),
+                reader_role=item["readerRole"],
                 initiated_by=item["initiatedBy"],
                 initiated_at=call.now,
             ).event()
@@ -160,7 +169,13 @@ class Shares:
                 "SHARE_ACTIVE", "The share is active: it cannot fail any more.", field="shareId"
             )
         if self._sharing is not None:
-            await self._sharing.withdraw(self._shared(row.item))
+            beside = await _beside(call, row.item)
+            shared = [self._shared(one.item) for one in beside]
+            await self._sharing.withdraw(self._shared(row.item), shared)
+            for one in beside:
+                # Of two that fail at the same time, one must see that the other has.
+                moved = BaseMoved("STALE", "A share beside it was changed meanwhile: try again.")
+                call.work.put(SHARES, dict(one.item), expected=one.version, otherwise=moved)
         return _moved(call, row, {"status": _FAILED, "failureReason": body.reason}, ends=True)
 
     async def _carry_out(self, item: dict[str, Any], to: str) -> None:
@@ -219,6 +234,26 @@ def _moved(call: Call, row: Row, changes: dict[str, Any], *, ends: bool) -> Shar
             ).event()
         )
     return _view(Row(item, row.version + 1))
+
+
+async def _beside(call: Call, item: dict[str, Any]) -> list[Row]:
+    """The other shares of the asset with the same account that have not failed."""
+    found: list[Row] = []
+    cursor: str | None = None
+    while True:
+        page = await call.work.query(
+            SHARES, item["assetId"], index="byAsset", limit=_PAGE, cursor=cursor
+        )
+        found += [
+            row
+            for row in page.rows
+            if row.item["shareId"] != item["shareId"]
+            and row.item["targetAccount"] == item["targetAccount"]
+            and row.item["status"] != _FAILED
+        ]
+        cursor = page.cursor
+        if cursor is None:
+            return found
 
 
 async def _allowed(call: Call, share_id: str) -> Row:

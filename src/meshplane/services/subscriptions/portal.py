@@ -4,28 +4,24 @@ What is done there follows from the request as it is now, not from the event tha
 may come twice, late, or after others.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from meshplane.boundary.actor import service_actor
 from meshplane.boundary.portal_links import (
     GONE,
-    Brought,
     PortalDifference,
     PortalLink,
-    bring_each,
     differences,
     ids_in,
     link_of,
     links_of,
     not_ready,
-    own_ids_of,
-    put_link,
 )
+from meshplane.boundary.portal_things import ThingsInPortal
 from meshplane.events.consumer import Consumer
-from meshplane.kit.clock import Clock, to_text
+from meshplane.kit.clock import Clock
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.services.assets.api import AssetsApi
@@ -72,7 +68,7 @@ _GOALS = {
 }
 
 
-class SubscriptionsInPortal:
+class SubscriptionsInPortal(ThingsInPortal):
     """Keeps the portal's requests as the mesh's are. Those of people, not projects, stay here.
 
     Args:
@@ -90,11 +86,10 @@ class SubscriptionsInPortal:
         store: Store,
         clock: Clock,
     ) -> None:
+        super().__init__(SUBSCRIPTION_PORTAL_LINKS, store, clock)
         self._portal = portal
         self._projects = projects
         self._assets = assets
-        self._store = store
-        self._clock = clock
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
@@ -135,27 +130,20 @@ class SubscriptionsInPortal:
         if there is not None and not drift:
             link = await self._move(item, goal, who, link, there)
         left = replace(link, applied={"status": goal}, drift=drift)
-        put_link(work, SUBSCRIPTION_PORTAL_LINKS, left, self._now())
+        self.keep(work, left)
 
-    async def heard(self, work: UnitOfWork, event: Mapping[str, Any]) -> None:
-        """Looks at the request that an event of the portal speaks of, and keeps what others did.
+    def own_ids(self) -> AsyncIterator[str]:
+        """See `ThingsInPortal.own_ids`: every request that was shown before."""
+        links = links_of(self._store, SUBSCRIPTION_PORTAL_LINKS)
+        return (link.own_id async for link in links)
 
-        Args:
-            work: the link is written with it.
-            event: of the portal; of other things, it does nothing.
-        """
+    async def named_in(self, event: Mapping[str, Any]) -> Sequence[str]:
+        """See `ThingsInPortal.named_in`: of a subscription, its request as well."""
         named = ids_in(event)
         if str(event.get("detail-type", "")) in _ABOUT_SUBSCRIPTIONS:
             requests = [await self._portal.request_of(one) for one in named[:1]]
             named += [one for one in requests if one is not None]
-        for own_id in await own_ids_of(work, SUBSCRIPTION_PORTAL_LINKS, named):
-            await self.bring(work, own_id)
-
-    async def bring_all(self, *, mend: bool = False) -> Brought:
-        """Brings every request that was shown before, a commit each; one that fails stops none."""
-        links = links_of(self._store, SUBSCRIPTION_PORTAL_LINKS)
-        own_ids = (link.own_id async for link in links)
-        return await bring_each(self._store, own_ids, partial(self.bring, mend=mend))
+        return named
 
     async def drift(self) -> list[PortalDifference]:
         """What others have decided there, looked up now; it changes nothing."""
@@ -212,9 +200,6 @@ class SubscriptionsInPortal:
 
     async def _on_event(self, work: UnitOfWork, event: StoredEvent) -> None:
         await self.bring(work, event.detail["requestId"])
-
-    def _now(self) -> str:
-        return to_text(self._clock.now())
 
 
 def _drift(item: Mapping[str, Any], there: RequestThere | None) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """Use cases of asking: a project or a person asks to read an asset."""
 
 from meshplane.boundary.call import Call
-from meshplane.kit.errors import Conflict
+from meshplane.kit.errors import Conflict, Invalid
 from meshplane.platform.tables import Row
 from meshplane.policy.model import MESH, Resource
-from meshplane.services.assets.api import AssetsApi, AssetSummary, no_such_asset
+from meshplane.services.assets.api import LAKE_FORMAT, AssetsApi, AssetSummary, no_such_asset
 from meshplane.services.projects.api import ProjectsApi, ProjectSummary, no_such_project
 from meshplane.services.subscriptions.opening import Opening
 from meshplane.services.subscriptions.records import new_item, noted, view
@@ -31,7 +31,8 @@ class Requesting:
         Raises:
             Missing: PROJECT_NOT_FOUND, ASSET_NOT_FOUND.
             Conflict: OWN_ASSET.
-            Invalid: COLUMN_UNKNOWN, ROW_FILTER_INVALID, EXPIRY_INVALID.
+            Invalid: COLUMN_UNKNOWN, ROW_FILTER_INVALID, EXPIRY_INVALID; PROJECT_REQUIRED, nobody
+                reads the asset by himself.
         """
         project = await self.subscriber(call, body.project_id)
         asset = await self._assets.find(call.actor, body.asset_id)
@@ -39,6 +40,13 @@ class Requesting:
             raise no_such_asset()
         if await self.owns(call, asset, project):
             raise own_asset()
+        if project is None and asset.format != LAKE_FORMAT:
+            raise Invalid(
+                "PROJECT_REQUIRED",
+                "The asset is kept by Redshift, where statements run as a project: ask for one of "
+                "your projects.",
+                field="projectId",
+            )
         row = await self.open(call, body, asset, project)
         call.resource = f"Subscription:{row.item['requestId']}"
         call.note(**noted(row.item), purpose=body.purpose, level=row.item["level"])

@@ -22,7 +22,7 @@ from meshplane.services.query.api import QueryApi
 from meshplane.services.subscriptions.narrowing import Narrowing
 from meshplane.services.subscriptions.route import LEVELS, strictest
 from meshplane.services.subscriptions.schemas import Approval, MaskChoice, ScopeView
-from meshplane.services.tables.api import ColumnSummary, TablesApi
+from meshplane.services.tables.api import ColumnSummary, ExternalSource, TablesApi
 
 GRANTED = frozenset({"SELECT", "DESCRIBE"})
 """What a subscription permits."""
@@ -38,11 +38,13 @@ class Product:
         asset: as it is published.
         columns: those of its table, by name.
         tagged: the classifications that tags say, by column; "" is the whole asset.
+        source: the engine that keeps its table, if that is not the lake.
     """
 
     asset: AssetSummary
     columns: Mapping[str, ColumnSummary]
     tagged: Mapping[str, str] = field(default_factory=dict)
+    source: ExternalSource | None = None
 
 
 class Checks:
@@ -63,7 +65,7 @@ class Checks:
         columns = {column.name: column for column in table.columns} if table else {}
         tags = await self._permissions.assigned(actor, f"asset:{asset.asset_id}")
         tagged = {one.column: one.value for one in tags if one.key == _CLASSIFICATION}
-        return Product(asset, columns, tagged)
+        return Product(asset, columns, tagged, table.source if table else None)
 
     async def row_filter(
         self, actor: Actor, expression: str | None, product: Product
@@ -78,7 +80,7 @@ class Checks:
         columns = [
             FilterColumn(one.name, one.field_id, one.sql_type) for one in product.columns.values()
         ]
-        return await self._query.check_row_filter(actor, expression, columns)
+        return await self._query.check_row_filter(actor, expression, columns, product.source)
 
     async def wished_filter(
         self, actor: Actor, expression: str | None, product: Product
@@ -175,6 +177,8 @@ def narrowing_of(
     wanted = set(_wanted(product, requested)) - excluded
     if not wanted:
         raise nothing_granted()
+    if product.source is not None and wanted <= {n for n, it in rules.items() if it.kind != "none"}:
+        raise _misfit(min(wanted), "leaves nothing: Redshift leaves out what is masked")
     for name, rule in rules.items():
         problem = (
             rule.problem(product.columns[name].sql_type)

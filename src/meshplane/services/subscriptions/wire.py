@@ -1,10 +1,9 @@
 """Puts the subscriptions service together."""
 
-from collections.abc import Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from meshplane.boundary.wiring import Built, Ground, Needs
-from meshplane.events.consumer import Consumer
 from meshplane.services.subscriptions.bulk import Bulk
 from meshplane.services.subscriptions.changing import Changing
 from meshplane.services.subscriptions.deciding import Deciding
@@ -20,6 +19,9 @@ from meshplane.services.subscriptions.route import parse_routes
 from meshplane.services.subscriptions.routes import routes
 from meshplane.services.subscriptions.scope import Checks
 from meshplane.services.subscriptions.tags import TaggedAssets
+
+if TYPE_CHECKING:  # needed where there is a portal alone
+    from meshplane.services.subscriptions.portal import SubscriptionsInPortal
 
 NEEDS = ("domains", "projects", "assets", "tables", "query", "permissions")
 
@@ -37,6 +39,7 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
     fulfilment = Fulfilment(permissions, ground.store, ground.clock)
     expiring = Expiring(ground.store, ground.boundary, ground.clock)
     tagged = TaggedAssets(assets, permissions)
+    shown = _shown(ground, needs)
 
     async def start() -> None:
         expiring.start()
@@ -65,13 +68,14 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
         fulfilment.consumers,
         start=start,
         stop=expiring.stop,
-        aside=_shown(ground, needs),
+        aside=shown.consumers if shown is not None else (),
+        portal=shown,
     )
 
 
-def _shown(ground: Ground, needs: Needs) -> Sequence[Consumer]:
+def _shown(ground: Ground, needs: Needs) -> "SubscriptionsInPortal | None":
     if ground.portal is None:
-        return ()
+        return None
     from meshplane.platform.aws.names import PORTAL_ASSET_TYPE, PORTAL_ROLE, role_arn
     from meshplane.services.subscriptions.aws_portal import DataZoneSubscriptions
     from meshplane.services.subscriptions.aws_portal_targets import DataZoneTargets
@@ -86,4 +90,4 @@ def _shown(ground: Ground, needs: Needs) -> Sequence[Consumer]:
         needs["assets"],
         ground.store,
         ground.clock,
-    ).consumers
+    )

@@ -20,8 +20,28 @@ class ColumnSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalSource:
+    """Where the rows of a table lie that another engine keeps.
+
+    Args:
+        kind: `redshift`.
+        database, schema, table: its names there.
+        workgroup, cluster: where the database is; exactly one of them.
+        types: the types of its columns in the words of that engine, by name.
+    """
+
+    kind: str
+    database: str
+    schema: str
+    table: str
+    workgroup: str | None = None
+    cluster: str | None = None
+    types: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TableSummary:
-    """A table, for others."""
+    """A table, for others. One with a `source` has its rows there: no files, no snapshots."""
 
     table_id: str
     name: str
@@ -32,6 +52,7 @@ class TableSummary:
     columns: tuple[ColumnSummary, ...]
     snapshot_id: str | None
     rows: int
+    source: ExternalSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +60,8 @@ class Scan:
     """What to read for one version of a table.
 
     `files` are Parquet files whose columns carry the field ids of `columns`; `residue` are those
-    of them that were made for this scan, to be removed by whoever asked for it.
+    of them that were made for this scan, to be removed by whoever asked for it. A table whose rows
+    lie elsewhere has a `source` in place of files.
     """
 
     table_id: str
@@ -48,6 +70,7 @@ class Scan:
     columns: tuple[ColumnSummary, ...]
     rows: int
     residue: tuple[str, ...]
+    source: ExternalSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +142,7 @@ class TablesApi(Protocol):
         Raises:
             Missing: TABLE_NOT_FOUND, SNAPSHOT_NOT_FOUND.
             Invalid: SNAPSHOT_AMBIGUOUS, both are given.
+            Refused: TABLE_EXTERNAL, its rows lie in another engine.
         """
         ...
 
@@ -129,7 +153,10 @@ class TablesApi(Protocol):
         as_of: datetime | None,
         snapshot_id: str | None = None,
     ) -> Scan:
-        """As `scan`, without files: for whoever lets another engine read them."""
+        """As `scan`, without files: for whoever lets another engine read them.
+
+        An external table has a `source`, and no version but that of now: else, TABLE_EXTERNAL.
+        """
         ...
 
     async def create_from_query(self, actor: Actor, result: QueryResult) -> TableSummary:

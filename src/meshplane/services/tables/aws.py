@@ -1,12 +1,14 @@
 """Tables in S3. Importing this is cheap; pyarrow and pyiceberg are loaded by the first call."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshplane.kit.clock import Clock
 from meshplane.kit.errors import Invalid
 from meshplane.platform.aws.calls import Aws
+from meshplane.platform.aws.names import is_domain_bucket
 from meshplane.services.tables.aws_storage import S3Storage, place_of
 from meshplane.services.tables.iceberg import IcebergTableFiles
 
@@ -29,16 +31,23 @@ class S3TableFiles(IcebergTableFiles):
     Args:
         aws: whose S3.
         scratch, clock, limits: see `IcebergTableFiles`.
-        buckets: what the names of the lake's buckets begin with; no other is read or written.
+        is_own: whether a bucket is the lake's, by its name; no other is read or written. By
+            default, those of the mesh's domains are.
     """
 
     _writes_at_once = 8
 
     def __init__(
-        self, aws: Aws, scratch: Path, clock: Clock, *, buckets: str = "data-lake-", **limits: int
+        self,
+        aws: Aws,
+        scratch: Path,
+        clock: Clock,
+        *,
+        is_own: Callable[[str], bool] | None = None,
+        **limits: int,
     ) -> None:
         super().__init__(scratch, clock, **limits)
-        self._storage = S3Storage(aws, buckets)
+        self._storage = S3Storage(aws, is_own or partial(is_domain_bucket, aws.place))
 
     def remove(self, files: Sequence[str]) -> None:
         """Removes files that no version has any more. See `TableFiles.remove`."""

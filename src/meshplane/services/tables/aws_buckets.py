@@ -6,6 +6,7 @@ from typing import Any
 from meshplane.kit.errors import Conflict
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
+from meshplane.platform.aws.names import domain_bucket
 
 FOLDERS = ("raw/", "processed/", "metadata/")
 """What every domain has in its bucket, beside the directories of its tables."""
@@ -34,6 +35,10 @@ class DomainBuckets:
     def __init__(self, aws: Aws, kms_key: str | None = None) -> None:
         self._aws = aws
         self._kms_key = kms_key
+
+    def of(self, domain: str) -> str:
+        """The bucket of a domain, by the domain's name."""
+        return domain_bucket(self._aws.place, domain)
 
     async def prepare(
         self, bucket: str, kms_key: str | None = None, *, folders: Sequence[str] = FOLDERS

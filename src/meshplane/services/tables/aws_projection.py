@@ -7,7 +7,7 @@ ours is told and left alone until somebody chooses.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,7 +64,7 @@ class GlueProjection:
         buckets: makes the bucket of a new domain ready.
         store: has the tables.
         clock: dates what was found.
-        bucket_of: the bucket of a domain, by the domain's name; as the domains service names it.
+        key_of: the key of a domain's bucket, by the domain's name; S3's own of the account without.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class GlueProjection:
         store: Store,
         clock: Clock,
         *,
-        bucket_of: Callable[[str], str] = "data-lake-{}".format,
+        key_of: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         self._catalog = catalog
         self._files = files
         self._buckets = buckets
         self._store = store
         self._clock = clock
-        self._bucket_of = bucket_of
+        self._key_of = key_of
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
@@ -98,8 +98,9 @@ class GlueProjection:
 
     async def _on_domain(self, work: UnitOfWork, event: StoredEvent) -> None:
         name = event.detail["domainName"]
-        bucket = self._bucket_of(name)
-        await self._buckets.prepare(bucket)
+        bucket = self._buckets.of(name)
+        key = await self._key_of(name) if self._key_of is not None else None
+        await self._buckets.prepare(bucket, key)
         await self._catalog.ensure_database(name, bucket)
 
     async def _on_asset(self, work: UnitOfWork, event: StoredEvent) -> None:
@@ -113,12 +114,12 @@ class GlueProjection:
                 work.delete(GLUE_TABLES, row.item["tableId"], expected=row.version)
             return
         table = await work.get(TABLES_TABLE, detail["tableId"])
-        if table is None:
+        if table is None or "source" in table.item:
             return
         known = await work.get(GLUE_TABLES, detail["tableId"])
         item = known.item if known is not None else _new_item(table, detail["assetName"])
         database = item["database"]
-        await self._catalog.ensure_database(database, self._bucket_of(database))
+        await self._catalog.ensure_database(database, self._buckets.of(database))
         await self._keep(work, table, Row(item, known.version if known is not None else 0))
 
     async def _on_table(self, work: UnitOfWork, event: StoredEvent) -> None:

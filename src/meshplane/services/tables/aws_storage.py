@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,12 +24,12 @@ class S3Storage:
 
     Args:
         aws: whose S3.
-        buckets: what the names of the lake's buckets begin with.
+        is_own: whether a bucket is the lake's, by its name.
     """
 
-    def __init__(self, aws: Aws, buckets: str) -> None:
+    def __init__(self, aws: Aws, is_own: Callable[[str], bool]) -> None:
         self._aws = aws
-        self._buckets = buckets
+        self._is_own = is_own
         self._lock = threading.Lock()
         self._opened: tuple[Any, Any] | None = None
 
@@ -40,7 +40,7 @@ class S3Storage:
             Invalid: `FILE_OUTSIDE_LAKE`.
         """
         place = place_of(location)
-        if place is None or not place[0].startswith(self._buckets):
+        if place is None or not self._is_own(place[0]):
             raise Invalid(
                 "FILE_OUTSIDE_LAKE",
                 "The table names a file outside the lake's buckets. Only files inside them are "

@@ -87,7 +87,7 @@ class Cleaning:
             await work.commit()
 
     async def all_tables(self, call: Call, query: PageQuery) -> Page[TableView]:
-        """Every table of the mesh, project by project; a page may be shorter than its limit."""
+        """Every table of the mesh's lake, by project; a page may be shorter than its limit."""
         await call.allow(MESH)
         at_project, at_table = _places(query.cursor)
         tables: list[TableView] = []
@@ -102,7 +102,8 @@ class Cleaning:
                 limit=query.limit - len(tables),
                 cursor=at_table,
             )
-            tables += [records.view(row) for row in found.rows]
+            # Of what another engine keeps, nothing can be cleaned up here.
+            tables += [records.view(row) for row in found.rows if "source" not in row.item]
             at_table = found.cursor
             if at_table is None:
                 at_project = projects.cursor

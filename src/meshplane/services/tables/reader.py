@@ -39,7 +39,9 @@ class TablesKeeper:
         snapshot_id: str | None = None,
     ) -> Scan:
         """See `TablesApi.scan`."""
-        location = (await self._item(table_id))["metadataLocation"]
+        item = await self._item(table_id)
+        records.demand_own(item)
+        location = item["metadataLocation"]
         plan = await asyncio.to_thread(self._files.scan, location, as_of, _number(snapshot_id))
         return records.scan(table_id, plan)
 
@@ -53,8 +55,9 @@ class TablesKeeper:
         """See `TablesApi.version`. Of the current one, the row tells all that is asked."""
         item = await self._item(table_id)
         if as_of is None and snapshot_id is None:
-            columns = records.summary(item).columns
-            return Scan(table_id, item["snapshotId"], (), columns, 0, ())
+            now = records.summary(item)
+            return Scan(table_id, now.snapshot_id, (), now.columns, 0, (), now.source)
+        records.demand_own(item)
         location = item["metadataLocation"]
         plan = await asyncio.to_thread(self._files.version, location, as_of, _number(snapshot_id))
         return records.scan(table_id, plan)

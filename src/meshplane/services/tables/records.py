@@ -1,11 +1,18 @@
 """Rows of the store as the types that leave the service, and back."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from meshplane.kit.errors import Refused
 from meshplane.platform.tables import Row
-from meshplane.services.tables.api import ColumnSummary, Scan, TableSummary
+from meshplane.services.tables.api import ColumnSummary, ExternalSource, Scan, TableSummary
 from meshplane.services.tables.ports import ScanPlan, StagedCommit, TableColumn
-from meshplane.services.tables.schemas import ColumnView, PartitionField, TableView
+from meshplane.services.tables.schemas import (
+    ColumnView,
+    PartitionField,
+    RedshiftSource,
+    TableView,
+)
 
 
 def columns_item(columns: tuple[TableColumn, ...]) -> list[dict[str, Any]]:
@@ -42,6 +49,7 @@ def text_id(snapshot_id: int | None) -> str | None:
 def view(row: Row) -> TableView:
     """A table for HTTP."""
     item = row.item
+    source = item.get("source")
     return TableView(
         table_id=item["tableId"],
         project_id=item["projectId"],
@@ -60,11 +68,12 @@ def view(row: Row) -> TableView:
             for column in item["columns"]
         ],
         partition_by=[PartitionField(**part) for part in item["partitionBy"]],
-        format="iceberg",
-        format_version=2,
+        format=source["kind"] if source else "iceberg",
+        format_version=0 if source else 2,
         location=item["location"],
         snapshot_id=item["snapshotId"],
         rows=item["rows"],
+        source=_source_view(source) if source else None,
         version=row.version,
         created_by=item["createdBy"],
         created_at=item["createdAt"],
@@ -88,7 +97,28 @@ def summary(item: dict[str, Any]) -> TableSummary:
         ),
         snapshot_id=item["snapshotId"],
         rows=item["rows"],
+        source=source_of(item),
     )
+
+
+def source_of(item: Mapping[str, Any]) -> ExternalSource | None:
+    """Where the rows of a table lie, if another engine keeps them."""
+    source = item.get("source")
+    if source is None:
+        return None
+    return ExternalSource(
+        source["kind"],
+        source["database"],
+        source["schema"],
+        source["table"],
+        source.get("workgroup"),
+        source.get("cluster"),
+        tuple(source["types"].items()),
+    )
+
+
+def _source_view(source: Mapping[str, Any]) -> RedshiftSource:
+    return RedshiftSource.model_validate({n: it for n, it in source.items() if n != "types"})
 
 
 def scan(table_id: str, plan: ScanPlan) -> Scan:
@@ -105,4 +135,24 @@ def scan(table_id: str, plan: ScanPlan) -> Scan:
         ),
         rows=plan.total_rows,
         residue=plan.residue,
+    )
+
+
+def demand_own(item: Mapping[str, Any]) -> None:
+    """Demands that the rows of a table lie in the mesh's own lake.
+
+    Raises:
+        Refused: TABLE_EXTERNAL.
+    """
+    if item.get("source") is not None:
+        raise external(item["name"])
+
+
+def external(name: str) -> Refused:
+    """The refusal of what cannot be done with an external table."""
+    return Refused(
+        "TABLE_EXTERNAL",
+        f"The rows of {name} are kept by Redshift: it has no snapshots and no files here. Query it "
+        "where the mesh runs queries on AWS, and change it in Redshift.",
+        field="tableId",
     )

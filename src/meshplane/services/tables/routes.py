@@ -9,10 +9,12 @@ from meshplane.boundary.operation import OperationRoute, Operations
 from meshplane.boundary.schemas import Page, PageQuery
 from meshplane.boundary.uploads import Upload
 from meshplane.services.tables.expiry import Cleaning
+from meshplane.services.tables.external import Externals
 from meshplane.services.tables.schemas import (
     CommitView,
     Expiry,
     ExpiryView,
+    NewExternalTable,
     NewTable,
     RowsToDelete,
     SnapshotView,
@@ -22,10 +24,16 @@ from meshplane.services.tables.schemas import (
 from meshplane.services.tables.service import Tables
 
 
-def routes(tables: Tables, cleaning: Cleaning, boundary: Boundary) -> list[OperationRoute]:
+def routes(
+    tables: Tables, externals: Externals, cleaning: Cleaning, boundary: Boundary
+) -> list[OperationRoute]:
     """The routes under /api/v1/tables."""
     operations = Operations(boundary)
     _declare_cleaning(operations, cleaning)
+
+    @operations.write("POST", "/tables/external", "createExternalTable", status=201)
+    async def create_external_table(call: Call, body: NewExternalTable) -> TableView:
+        return await externals.create(call, body)
 
     @operations.write("POST", "/tables", "createTable", status=201)
     async def create_table(call: Call, body: NewTable) -> TableView:

@@ -1,8 +1,9 @@
 """Bodies of the tables service."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from meshplane.boundary.schemas import ApiModel, Id, Line, PageQuery, SqlName, Text
 
@@ -34,6 +35,34 @@ class NewTable(ApiModel):
     partition_by: list[PartitionField] = Field(default_factory=list, max_length=10)
 
 
+RedshiftName = Annotated[Line, StringConstraints(min_length=1, max_length=127)]
+
+
+class RedshiftSource(ApiModel):
+    """A table in Redshift: in a workgroup of Redshift Serverless, or in a cluster."""
+
+    kind: Literal["redshift"]
+    workgroup: str | None = Field(default=None, pattern=r"^[a-z0-9-]{3,64}$")
+    cluster: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    database: RedshiftName
+    schema_name: RedshiftName = Field(alias="schema")
+    table: RedshiftName
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> "RedshiftSource":
+        if (self.workgroup is None) == (self.cluster is None):
+            raise PydanticCustomError("place", "name either a workgroup or a cluster")
+        return self
+
+
+class NewExternalTable(ApiModel):
+    """A table to be registered whose rows stay where they are."""
+
+    project_id: Id
+    name: SqlName
+    source: RedshiftSource
+
+
 class RowsToDelete(ApiModel):
     """Which rows to delete: a condition such as `dep_time IS NULL`."""
 
@@ -58,7 +87,11 @@ class ColumnView(ApiModel):
 
 
 class TableView(ApiModel):
-    """A table. Snapshot ids are text: they do not fit into JavaScript's numbers."""
+    """A table. Snapshot ids are text: they do not fit into JavaScript's numbers.
+
+    Of an external table `format` is the engine that keeps it, `formatVersion` 0, and `rows` 0: they
+    are not counted here.
+    """
 
     table_id: str
     project_id: str
@@ -72,6 +105,7 @@ class TableView(ApiModel):
     location: str
     snapshot_id: str | None
     rows: int
+    source: RedshiftSource | None = None
     version: int
     created_by: str
     created_at: str

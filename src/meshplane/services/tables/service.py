@@ -71,7 +71,7 @@ class Tables:
             Invalid: what `TableFiles.create` refuses.
         """
         project = await self._project(call, body.project_id)
-        resource = await self._with_grants(call, _project_resource(project), None)
+        resource = await self._with_grants(call, project_resource(project), None)
         await call.allow(resource)
         await self._demand_free_name(call, project.project_id, body.name)
         item = self._new_item(call, project, body.name)
@@ -83,13 +83,13 @@ class Tables:
         parts = [PartitionBy(part.column, part.transform) for part in body.partition_by]
         staged = await asyncio.to_thread(self._files.create, item["location"], columns, parts)
         item = records.moved_on(item, staged)
-        _put_new(call, item)
+        put_new(call, item)
         return records.view(Row(item, 1))
 
     async def create_from_query(self, call: Call, result: QueryResult) -> Row:
         """Creates a table with the rows of a query, in one commit with its lineage."""
         project = await self._project(call, result.project_id)
-        await call.allow(_project_resource(project))
+        await call.allow(project_resource(project))
         there = await self._there_before(call, result)
         if there is not None:
             made = there.item.get("madeBy") == result.once
@@ -103,7 +103,7 @@ class Tables:
         item = {**records.moved_on(item, staged), "madeBy": result.once}
         if result.sample_of is not None:
             item["sampleOf"] = result.sample_of
-        _put_new(call, item)
+        put_new(call, item)
         _emit_snapshot(call, item["tableId"], "append", staged, result)
         return Row(item, 1)
 
@@ -114,7 +114,7 @@ class Tables:
     async def list(self, call: Call, query: TableQuery) -> Page[TableView]:
         """The tables of a project, by name."""
         project = await self._project(call, query.project_id)
-        await call.allow(_project_resource(project))
+        await call.allow(project_resource(project))
         page = await call.work.query(
             TABLES_TABLE,
             query.project_id,
@@ -141,6 +141,7 @@ class Tables:
     async def snapshots(self, call: Call, table_id: str, query: PageQuery) -> Page[SnapshotView]:
         """The versions of a table, oldest first."""
         row = await self._allowed(call, table_id)
+        records.demand_own(row.item)
         found = await asyncio.to_thread(self._files.snapshots, row.item["metadataLocation"])
         begin = position(query.cursor)
         end = begin + query.limit
@@ -184,6 +185,7 @@ class Tables:
     async def locked(self, call: Call, table_id: str) -> Row:
         """The table, if the call may be made on it, and no other writer of this process at it."""
         row = await self._allowed(call, table_id)
+        records.demand_own(row.item)
         await call.hold(self._lock(table_id))
         return await call.work.get(TABLES_TABLE, table_id) or row
 
@@ -234,7 +236,7 @@ class Tables:
     async def _demand_free_name(self, call: Call, project_id: str, name: str) -> None:
         # The commit checks it again; asking first spares writing files for nothing.
         if await call.work.get(TABLE_NAMES, project_id, name) is not None:
-            raise _name_taken()
+            raise name_taken()
 
     async def _there_before(self, call: Call, result: QueryResult) -> Row | None:
         """The table of that name: this request made it, or it may be renewed.
@@ -253,7 +255,7 @@ class Tables:
             )
             if is_made or is_sample:
                 return row
-        raise _name_taken("tableName")
+        raise name_taken("tableName")
 
     async def _renewed(self, call: Call, row: Row, result: QueryResult) -> Row:
         """The table with the rows of a result in place of its own, as one snapshot."""
@@ -271,38 +273,47 @@ class Tables:
         return Row(item, row.version + 1)
 
     def _new_item(self, call: Call, project: ProjectSummary, name: str) -> dict[str, Any]:
-        table_id = call.new_id("tbl")
-        call.resource = f"Table:{table_id}"
-        return {
-            "tableId": table_id,
-            "projectId": project.project_id,
-            "domainId": project.domain_id,
-            "domainName": project.domain_name,
-            "name": name,
-            "location": f"{self._lake}{project.bucket}/{name}-{table_id}",
-            "createdBy": call.actor.on_behalf_of or call.actor.name,
-            "createdAt": call.now,
-        }
+        item = new_item(call, project, name)
+        item["location"] = f"{self._lake}{project.bucket}/{name}-{item['tableId']}"
+        return item
 
 
-def _project_resource(project: ProjectSummary) -> Resource:
+def new_item(call: Call, project: ProjectSummary, name: str) -> dict[str, Any]:
+    """What the row of every new table has, wherever it lies."""
+    table_id = call.new_id("tbl")
+    call.resource = f"Table:{table_id}"
+    return {
+        "tableId": table_id,
+        "projectId": project.project_id,
+        "domainId": project.domain_id,
+        "domainName": project.domain_name,
+        "name": name,
+        "createdBy": call.actor.on_behalf_of or call.actor.name,
+        "createdAt": call.now,
+    }
+
+
+def project_resource(project: ProjectSummary) -> Resource:
+    """A project, for the policies to judge what is done in it."""
     return Resource(
         "Project", project.project_id, domain_id=project.domain_id, project_id=project.project_id
     )
 
 
-def _name_taken(field: str = "name") -> Conflict:
+def name_taken(field: str = "name") -> Conflict:
+    """The error for a second table of a name."""
     return Conflict(
         "NAME_TAKEN", "A table of this name exists in the project: choose another.", field=field
     )
 
 
-def _put_new(call: Call, item: dict[str, Any]) -> None:
+def put_new(call: Call, item: dict[str, Any]) -> None:
+    """Puts the row of a new table, with its name and its event."""
     call.work.put(
         TABLE_NAMES,
         {"projectId": item["projectId"], "name": item["name"], "tableId": item["tableId"]},
         expected=ABSENT,
-        otherwise=_name_taken(),
+        otherwise=name_taken(),
     )
     call.work.put(TABLES_TABLE, item, expected=ABSENT)
     call.work.emit(

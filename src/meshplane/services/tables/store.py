@@ -1,5 +1,6 @@
 """The tables of the tables service."""
 
+from meshplane.boundary.mending import mending_table
 from meshplane.platform.tables import Index, Table
 
 TABLES_TABLE = Table("Tables", "tableId", indexes=(Index("byProject", "projectId", "name"),))
@@ -13,4 +14,6 @@ GLUE_ALL = "all"
 GLUE_TABLES = Table("GlueTables", "tableId", indexes=(Index("all", "listing", "tableId"),))
 """Published tables that are to be in Glue, and what was last seen of each there."""
 
-TABLES = (TABLES_TABLE, TABLE_NAMES, TABLE_GARBAGE, GLUE_TABLES)
+PROJECTION_RECONCILIATIONS = mending_table("ProjectionReconciliations")
+
+TABLES = (TABLES_TABLE, TABLE_NAMES, TABLE_GARBAGE, GLUE_TABLES, PROJECTION_RECONCILIATIONS)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from meshplane.boundary.platform_api import PlatformApi
+from meshplane.events import notices
 from meshplane.events.aws_queues import Queue, SqsReader, ensure_queue
 from meshplane.events.queues import QueueHandler
 from meshplane.kit.clock import Clock
@@ -28,9 +29,7 @@ from meshplane.workflows.built_in import definition_texts
 from meshplane.workflows.engine import Workflows
 from meshplane.workflows.queue_names import APPROVALS, SUBSCRIPTIONS, TASKS
 
-TOPICS = tuple(
-    f"{name}-notifications" for name in ("project", "asset", "subscription", "promotion", "share")
-)
+TOPICS = notices.TOPICS
 DEAD_LETTER_QUEUE = "meshplane-task-dead-letters"
 
 

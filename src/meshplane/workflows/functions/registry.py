@@ -8,6 +8,8 @@ from meshplane.workflows.functions import (
     check_lake_drift,
     cleanup_old_snapshots,
     on_project_create,
+    reconcile_portal,
+    reconcile_projection,
     sync_prod_to_dev_data,
     trigger_data_quality_checks,
 )
@@ -22,6 +24,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "SyncProdToDevData": sync_prod_to_dev_data.handle,
     "CleanupOldSnapshots": cleanup_old_snapshots.handle,
     "CheckLakeDrift": check_lake_drift.handle,
+    "ReconcilePortal": reconcile_portal.handle,
+    "ReconcileProjection": reconcile_projection.handle,
 }
 """The functions by name."""
 

@@ -18,6 +18,8 @@ RESERVED_QUEUES = frozenset(
     {
         *("workflow-starts", "functions", "webhooks", "approval-deadlines", SUBSCRIPTIONS),
         *("lake-reconciliations", "execution-commands", "task-answers", "rule-messages"),
+        *("portal-reconciliations", "projection-reconciliations"),
+        *("deployments", "quality-runs"),
     }
 )
 """What lies in these is obeyed by the mesh itself; only its own workflows send there."""
