@@ -28,6 +28,7 @@ class Things:
     def __init__(self) -> None:
         self.asked: list[int] = []
         self.fails = 0
+        self.error: Exception = Unavailable("PORTAL_UNAVAILABLE", "Not now.")
         self.dies = False
 
     async def step(self, wish: Mapping[str, Any], place: int) -> Stepped:
@@ -35,7 +36,7 @@ class Things:
         self.asked.append(place)
         if self.fails:
             self.fails -= 1
-            raise Unavailable("PORTAL_UNAVAILABLE", "Not now.")
+            raise self.error
         failures = {"thing-7": "NAME_TAKEN"} if place == 1 and wish["mend"] else {}
         return Stepped({"brought": 10 + place}, failures, place + 1 if place < 2 else None)
 
@@ -128,14 +129,23 @@ async def test_a_step_that_fails__is_tried_again(work: Work) -> None:
     assert (row["status"], row["counts"], row["failed"]) == ("COMPLETED", {"brought": 33}, 0)
 
 
-async def test_a_step_that_goes_on_failing__ends_the_work_and_is_told(work: Work) -> None:
-    work.things.fails = 1000
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Unavailable("PORTAL_UNAVAILABLE", "Not now."), "PORTAL_UNAVAILABLE"),
+        (KeyError("listing"), "INTERNAL"),
+    ],
+)
+async def test_a_step_that_goes_on_failing__ends_the_work_and_is_told(
+    work: Work, error: Exception, code: str
+) -> None:
+    work.things.fails, work.things.error = 1000, error
     name = await work.begin()
     await work.run_for(600)
     row = await work.row(name)
     assert (row["status"], row["failures"]) == (
         "COMPLETED",
-        [{"id": "", "code": "PORTAL_UNAVAILABLE"}],
+        [{"id": "", "code": code}],
     )
 
 

@@ -24,6 +24,9 @@ from tests.builders.sharing_world import CONSUMER, MESH_THERE, OWNER, READER, ad
 T = TypeVar("T")
 
 ADMIN, STEWARD = "ada@mesh", "sam@harbour"
+STRANGER = "777788889999"
+"""A third account, in which the mesh has no role."""
+
 READ_SECONDS = 5.0
 """How long the mesh waits for an answer: what a time-out costs."""
 
@@ -216,7 +219,8 @@ def aws_mesh(parts: str = "all", **variables: str) -> Iterator[AwsMesh]:
         parts: what runs on AWS.
         variables: further ones of the mesh's environment.
     """
-    with sandbox_in() as sandbox, _quick_machines():
+    accounts = (OWNER, CONSUMER, STRANGER)
+    with sandbox_in(accounts=accounts) as sandbox, _quick_machines():
         _other_account(sandbox)
         _warm(sandbox)
         with _set({**_variables(sandbox, parts), **variables}):

@@ -69,7 +69,9 @@ def test_words__are_made_said_found_and_removed(mesh: SmallMesh, steward: Termin
     told = " ".join(in_use.stderr.replace("│", " ").split())
     assert in_use.exit_code == 1
     assert "harbour.readings (column level, form Storing.about)" in told
-    steward.json("catalog", "say", "harbour.readings")
+    assert steward.type("catalog", "say", "harbour.readings").exit_code == 2
+    steward.json("catalog", "say", "harbour.readings", "--nothing")
+    assert "Nothing is said of it." in steward.type("catalog", "said", "readings").stdout
     assert steward.json("catalog", "said", "readings")["terms"] == []
     assert steward.type(*words, "remove-term", "Tides.Neap").exit_code == 0
     revised = steward.json("catalog", "forms", "revise", "Storing", "--field", "days:integer")
@@ -85,7 +87,23 @@ def test_term__is_changed_by_name_and_listed(mesh: SmallMesh, steward: Terminal)
     listed = steward.type(*words, "terms", "Ships").stdout
     assert (off["name"], off["longDescription"], off["status"]) == ("Lighter", "It is.", "disabled")
     assert "Lighter" in listed
-    assert "harbour.Ships" in steward.type(*words, "list", "--domain", "harbour").stdout
+    assert steward.type(*words, "change-term", "Ships.Lighter").exit_code == 2
+    assert steward.type("search").exit_code == 2
+
+
+def test_term__keeps_the_relations_that_a_change_does_not_speak_of(steward: Terminal) -> None:
+    words = ("catalog", "glossary")
+    steward.json(*words, "create", "Kinds", "--domain", "harbour")
+    above, below = (steward.json(*words, "add-term", "Kinds", one) for one in ("Boat", "Skiff"))
+    steward.json(*words, "add-term", "Kinds", "Rowboat", "--classifies", "Kinds.Skiff")
+    changed = steward.json(*words, "change-term", "Kinds.Rowboat", "--is-a", "Kinds.Boat")
+    assert changed["relations"] == {"isA": [above["termId"]], "classifies": [below["termId"]]}
+
+
+def test_words__are_listed_and_shown(steward: Terminal) -> None:
+    words = ("catalog", "glossary")
+    steward.json(*words, "create", "Sails", "--domain", "harbour")
+    assert "harbour.Sails" in steward.type(*words, "list", "--domain", "harbour").stdout
     assert "Keeping" in steward.type("catalog", "forms", "list").stdout
     assert "required" in steward.type("catalog", "forms", "show", "Keeping").stdout.lower()
 
@@ -97,7 +115,6 @@ def test_term__is_changed_by_name_and_listed(mesh: SmallMesh, steward: Terminal)
         ["catalog", "glossary", "remove-term", "Nowhere.Nothing"],
         ["catalog", "glossary", "remove-term", "alone"],
         ["catalog", "forms", "show", "Nowhere"],
-        ["search"],
     ],
 )
 def test_unknown_names__are_told_in_words(steward: Terminal, command: list[str]) -> None:

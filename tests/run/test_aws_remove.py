@@ -200,11 +200,16 @@ def test_remove__a_role_that_the_mesh_took_over__stays_without_its_policy(
     aws: Aws, tmp_path: Path
 ) -> None:
     name = f"project-{PROJECT}-role"
-    anybodys_role(aws, name)
+    role = anybodys_role(aws, name)
     aws.run("iam", "put_role_policy", RoleName=name, PolicyName="own", PolicyDocument=_ALLOWED)
+    aws.run("glue", "create_database", DatabaseInput={"Name": "shop"})
     data(aws, tmp_path)
+    grant(aws, role, {"Database": {"Name": "shop"}}, "CREATE_TABLE")
     assert left(removed(aws)) == {}
     assert aws.run("iam", "list_role_policies", RoleName=name)["PolicyNames"] == ["own"]
+    administer(aws, ROOT)
+    (kept,) = (one for one in inventory(aws) if one.startswith("grant") and role in one)
+    assert "CREATE_TABLE" in kept
 
 
 _ALLOWED = json.dumps(

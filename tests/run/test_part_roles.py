@@ -11,7 +11,7 @@ from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
 from meshplane.platform.aws.names import part_role, role_arn
 from meshplane.platform.aws.part_roles import Identities
 from meshplane.run.aws import zone_of
-from meshplane.run.aws_part_roles import part_policy
+from meshplane.run.aws_part_roles import part_policy, part_trust
 from meshplane.sandbox.server import AwsSandbox
 from tests.builders.aws_sandbox import aws_as, aws_of, sandbox_in
 from tests.builders.part_roles import (
@@ -190,6 +190,23 @@ def test_session_of_a_part_in_another_account__is_its_own(
         )
     for one in (owner, process):
         one.close()
+
+
+def test_shares__takes_roles_elsewhere_and_none_of_the_meshs_own_account(
+    sandbox: AwsSandbox, root: Aws, mesh: Identities, process: Aws
+) -> None:
+    """Many a role of an account trusts all of it: an administrator's, and those of projects."""
+    trust = part_trust(root.place, ())
+    root.run(
+        "iam",
+        "create_role",
+        RoleName="administrators",
+        AssumeRolePolicyDocument=json.dumps(trust),
+    )
+    shares = mesh.session(process, "shares")
+    here = f"arn:aws:iam::{ACCOUNT}:role/administrators"
+    assert root.as_role(here, "trial").run("sts", "get_caller_identity")["Account"] == ACCOUNT
+    assert refused(shares, "sts", "assume_role", RoleArn=here, RoleSessionName="trial")
 
 
 def test_who_acts_as_projects__is_named_where_it_is_known() -> None:

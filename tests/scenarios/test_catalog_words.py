@@ -1,6 +1,7 @@
 """A glossary, its terms and a form: made by stewards, said of assets, found by everyone."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -115,6 +116,21 @@ def test_term__cannot_be_one_of_itself(mesh: SmallMesh) -> None:
     assert [code(one) for one in (circle, itself, unknown)] == ["RELATION_INVALID"] * 3
     assert fields(circle) == ["relations.isA"]
     assert (fields(itself), fields(unknown)) == (["relations.isA.0"], ["relations.classifies.0"])
+
+
+def test_terms__related_to_each_other_at_once__are_no_circle(mesh: SmallMesh) -> None:
+    glossary = a_glossary(mesh, "Circles at once")
+
+    def relate(term: str, broader: str) -> int:
+        path, body = f"/catalog/glossaries/{glossary}/terms/{term}", {"isA": [broader]}
+        return send(mesh, "PATCH", path, {"relations": body}, tag='"1"').status_code
+
+    for round_ in range(10):
+        sea, bay, tide, ebb = (a_term(mesh, glossary, f"{one} {round_}") for one in "abcd")
+        assert [relate(bay, tide), relate(ebb, sea)] == [200, 200]
+        with ThreadPoolExecutor(2) as both:
+            answers = list(both.map(relate, (sea, tide), (bay, ebb)))
+        assert sorted(answers) == [200, 400], round_
 
 
 def test_said_of_an_asset__is_found_by_the_very_next_search_and_shown_with_it(

@@ -279,3 +279,13 @@ def test_view_of_masks__is_refused_where_the_lake_is_on_aws(shops: Shops) -> Non
     }
     told = shops.mesh.client(STEWARD).post("/api/v1/permissions/grant", json=wish).json()
     assert told["code"] == "VIEWS_NOT_ON_AWS"
+
+
+def test_table__that_was_granted_is_not_registered_by_who_reads_it(shops: Shops) -> None:
+    shops.granted()
+    counted = "SELECT count(*) FROM harbour.sales"
+    assert shops.query(OTTO, shops.maps, counted) == [[50]]
+    assert shops.past_the_mesh(shops.maps, "SELECT * FROM public.sales") == "FINISHED"
+    body = {"projectId": shops.maps, "name": "ours", "source": SOURCE}
+    told = shops.mesh.client(OTTO).post("/api/v1/tables/external", json=body).json()
+    assert told["code"] == "EXTERNAL_TAKEN"

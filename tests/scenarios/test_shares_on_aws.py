@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.builders.aws_flows import DOMAIN, LINKS, TOPIC_OF_SHARES, World
-from tests.builders.aws_mesh import ADMIN, STEWARD, aws_mesh
+from tests.builders.aws_mesh import ADMIN, STEWARD, STRANGER, aws_mesh
 from tests.builders.aws_mesh_check import Checker
+from tests.builders.aws_sandbox import aws_of
 from tests.builders.sandbox_lake import query
 from tests.builders.sharing_world import CONSUMER, OWNER, READER, READER_AT_HOME, make_roles
 
@@ -31,6 +32,10 @@ class Shares:
 
     def share(self, asset_id: str, reader: str, account: str = CONSUMER) -> dict[str, Any]:
         """Shares an asset, and gives how that ended."""
+        return self.ended(self.begin(asset_id, reader, account))
+
+    def begin(self, asset_id: str, reader: str, account: str) -> str:
+        """Asks for a share, and gives where it is told of."""
         body = {
             "assetId": asset_id,
             "targetAccount": account,
@@ -39,7 +44,10 @@ class Shares:
             "linkDatabase": LINKS,
         }
         made = self.mesh.ask(STEWARD, "POST", "/cross-account-share", body)
-        path = f"/cross-account-share/{made['shareId']}"
+        return f"/cross-account-share/{made['shareId']}"
+
+    def ended(self, path: str) -> dict[str, Any]:
+        """How a share ended, when it has."""
 
         def ended() -> dict[str, Any] | None:
             found: dict[str, Any] = self.mesh.ask(STEWARD, "GET", path)
@@ -105,11 +113,43 @@ def test_reader_that_does_not_exist__the_share_fails_and_nothing_is_left(shares:
     asset = shares.world.asset()
     ended = shares.share(asset, NOBODY)
     shares.world.made.shares[ended["shareId"]] = ended
-    shares.checker.note_told()
     assert ended["status"] == "FAILED"
     assert ended["failureReason"]
     assert (shares.told("Share failed", asset), shares.told(TOPIC_OF_SHARES, asset)) == (1, 0)
+    shares.checker.note_told()
     assert shares.checker.problems() == []
+
+
+def test_account_that_rejects__the_share_fails_at_once_and_is_taken_back(shares: Shares) -> None:
+    asset, stranger = shares.world.asset(), aws_of(shares.mesh.sandbox, STRANGER)
+    path = shares.begin(asset, READER, STRANGER)
+
+    def rejected() -> str | None:
+        if shares.mesh.ask(STEWARD, "GET", path)["status"] != "GRANTED":
+            return None  # to grant once more would be to invite once more
+        answer = stranger.run("ram", "get_resource_share_invitations")
+        for one in answer["resourceShareInvitations"]:
+            number = one["resourceShareInvitationArn"]
+            stranger.run(
+                "ram", "reject_resource_share_invitation", resourceShareInvitationArn=number
+            )
+            return str(number)
+        return None
+
+    shares.mesh.until("there is an invitation", rejected)
+    ended = shares.ended(path)
+    stranger.close()
+    assert (ended["status"], ended["failureReason"]) == ("FAILED", "SHARE_REJECTED")
+    assert shares.mesh.sandbox.calls.all("ram", "AssociateResourceShare") == []
+    table = {"Table": {"DatabaseName": DOMAIN, "Name": ended["assetName"]}}
+    rights = shares.mesh.owner.run("lakeformation", "list_permissions", Resource=table)
+    holders = [
+        row["Principal"]["DataLakePrincipalIdentifier"]
+        for row in rights["PrincipalResourcePermissions"]
+    ]
+    assert STRANGER not in holders
+    assert (shares.told("Share failed", asset), shares.told(TOPIC_OF_SHARES, asset)) == (1, 0)
+    assert shares.drift() == []
 
 
 def test_second_share_with_the_account_fails__the_first_is_read_as_before(shares: Shares) -> None:

@@ -27,6 +27,11 @@ TASKS = [
     if state["Type"] == "Task"
 ]
 WAIT = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
+WITHOUT_A_SECOND_EFFECT = {
+    "createResourceShare", "grantShareAccess", "checkShareAcceptance", "verifyShareAccess",
+    "completeShare", "failShare", "getDeploymentStatus", "getQualityRun", "rollBackDeployment",
+    "recordPromotionOutcome", "rejectAssetPublication", "rejectSubscription", "fulfilSubscription",
+}  # fmt: skip
 
 INPUTS: dict[str, dict[str, Any]] = {
     "project-setup": {
@@ -416,6 +421,38 @@ def test_part_of_the_mesh_that_is_down__is_asked_again(machine: str, name: str, 
     assert (retry["MaxAttempts"], retry["MaxDelaySeconds"], retry["JitterStrategy"]) == (
         12, 60, "FULL",
     )  # fmt: skip
+
+
+def test_mesh_that_is_down_for_longer_than_a_task_waits__a_failed_share_is_recorded() -> None:
+    late = TaskFailed("States.Timeout", "Nobody answered.")
+    rejected = TaskFailed("SHARE_REJECTED", "The other account does not take part.")
+    played = Played(
+        "cross-account-share",
+        {
+            "checkShareAcceptance": [{"accepted": False}, late, rejected],
+            "failShare": [late, late, {}],
+        },
+    )
+    assert (played.result.status, played.result.error) == ("FAILED", "SHARE_REJECTED")
+    assert played.asked.count("checkShareAcceptance") == 3
+    assert played.asked.count("failShare") == 3
+    assert played.arguments["failShare"]["reason"] == "SHARE_REJECTED"
+
+
+@pytest.mark.parametrize(
+    ("machine", "name"),
+    [
+        (machine, name)
+        for machine, name in TASKS
+        if MACHINES[machine]["States"][name]["Parameters"].get("MessageBody", {}).get("operation")
+        in WITHOUT_A_SECOND_EFFECT
+    ],
+)
+def test_step_that_may_be_taken_twice__is_taken_again_after_its_time(
+    machine: str, name: str
+) -> None:
+    (retry,) = MACHINES[machine]["States"][name]["Retry"]
+    assert "States.Timeout" in retry["ErrorEquals"]
 
 
 def test_part_of_the_mesh_that_comes_back__the_execution_goes_on() -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from logging import ERROR
 from typing import Any
 
 from meshplane.boundary.call import Call
@@ -18,6 +19,7 @@ from meshplane.kit.clock import Clock, from_text, to_text
 from meshplane.kit.errors import BaseMoved, MeshplaneError, Missing
 from meshplane.platform.store import ABSENT, Store, UnitOfWork
 from meshplane.platform.tables import Index, Table
+from meshplane.platform.telemetry import log
 
 RUNNING, COMPLETED = "RUNNING", "COMPLETED"
 BY_CLOCK, BY_PERSON = "schedule", "person"
@@ -27,6 +29,7 @@ _ALL = "all"
 _PATIENCE = 5
 """How often a step is tried that fails as a whole, before it is told as failed."""
 
+_UNFORESEEN = "INTERNAL"
 _KEPT = timedelta(days=30)
 _LONGEST_STEP_SECONDS = 21_600.0
 _LONGEST_RUN = timedelta(days=1)
@@ -148,10 +151,12 @@ class Mending:
             return  # it was done before
         try:
             stepped = await self._step(row.item["wish"], row.item["place"])
-        except MeshplaneError as error:
+        except Exception as error:  # a mistake of ours, too, must not leave it running for ever
             if message.attempts < _PATIENCE:
                 raise
-            stepped = Stepped({}, {"": error.code})
+            code = error.code if isinstance(error, MeshplaneError) else _UNFORESEEN
+            log(ERROR, "reconciliation_broke_off", queue=self._queue, code=code, exc_info=error)
+            stepped = Stepped({}, {"": code})
         item = _after(row.item, stepped)
         if stepped.next_place is None:
             item |= {"status": COMPLETED, "completedAt": to_text(self._clock.now())}

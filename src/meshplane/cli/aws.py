@@ -102,7 +102,7 @@ def remove(
             asyncio.run(_remove(settings, gone, status.update, plan=plan, account=without_prefix))
     except MeshplaneError as error:
         trouble = error
-    if not as_json:
+    if not as_json and (gone or trouble is None):
         present.console().print(
             present.listing([_removal(one) for one in gone], _REMOVED, nothing="Nothing is there.")
         )

@@ -36,6 +36,8 @@ def search(
     limit: Annotated[int, typer.Option(min=1, max=100, help="At most this many.")] = 20,
 ) -> None:
     """Finds data products by words in what is said of them, or by a term of a glossary."""
+    if not words and not term:
+        raise typer.BadParameter("Say words to look for, or --term.")
     page = session.api.get(
         "/catalog/search",
         q=" ".join(words or ()) or None,

@@ -34,6 +34,8 @@ def demo(
 
     Exit code 0 only when every check held.
     """
+    if parts != SANDBOX_PARTS and not aws:
+        raise typer.BadParameter("--parts says what runs on AWS: give --aws, too.")
     from meshplane.cli.demo_play import play, play_on_account, play_on_sandbox
     from meshplane.cli.demo_tell import ACCOUNT, SANDBOX, JsonTeller, TableTeller
 

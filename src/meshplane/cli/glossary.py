@@ -111,7 +111,12 @@ def change_term(
     """Changes a term. Disabled, it is put on nothing new, and stays where it is."""
     found = term_of(session.api, term)
     changes = _said(session.api, short, long, is_a, classifies)
+    if "relations" in changes:  # what is not spoken of stays
+        kinds = (("isA", is_a), ("classifies", classifies))
+        changes["relations"] |= {kind: found["relations"][kind] for kind, new in kinds if not new}
     changes |= {key: value for key, value in (("name", name), ("status", status)) if value}
+    if not changes:
+        raise typer.BadParameter("Say what to change: see --help.")
     path = f"/catalog/glossaries/{found['glossaryId']}/terms/{found['termId']}"
     changed = session.api.patch(path, changes, version=found["version"], key=session.key())
     session.show(changed, lambda: f"Changed the term {changed['name']}.")

@@ -20,7 +20,8 @@ Fields = Annotated[
     list[str],
     typer.Option(
         "--field",
-        help="NAME:TYPE; then :required, :one-of=A|B, :glossary=NAME. May be repeated.",
+        help="NAME:TYPE of string, integer, decimal, boolean, date, timestamp; then :required, "
+        ":one-of=A|B, :glossary=NAME. May be repeated.",
     ),
 ]
 Asset = Annotated[str, typer.Argument(help="The data product's name (aviation.flights) or id.")]
@@ -109,8 +110,12 @@ def say(
         list[str] | None,
         typer.Option(help="A filled form as FORM:FIELD=VALUE; once for each field."),
     ] = None,
+    *,
+    nothing: Annotated[bool, typer.Option("--nothing", help="Take all of them away.")] = False,
 ) -> None:
     """Puts terms and filled forms on a data product, in place of those that are there."""
+    if nothing == bool(term or form):
+        raise typer.BadParameter("Give terms or forms, or --nothing to take all away.")
     api = session.api
     path = f"/catalog/assets/{resolve.asset_id(api, name)}/metadata"
     version = api.get(path)["version"]
@@ -186,8 +191,10 @@ def _filled(api: "Api", texts: list[str]) -> list[dict[str, Any]]:
         field, equals, value = filled.partition("=")
         if not (colon and equals):
             raise typer.BadParameter(f"{text!r} is not FORM:FIELD=VALUE (Retention:days=30).")
-        form = forms.setdefault(name, form_of(api, name))
-        asked: dict[str, Any] = next((one for one in form["fields"] if one["name"] == field), {})
+        if name not in forms:
+            forms[name] = form_of(api, name)
+        fields = forms[name]["fields"]
+        asked: dict[str, Any] = next((one for one in fields if one["name"] == field), {})
         if asked.get("glossaryId"):
             value = term_id(api, value)
         is_text = asked.get("type") not in ("integer", "decimal", "boolean")
@@ -223,4 +230,5 @@ def _show_said(session: Session, document: dict[str, Any]) -> None:
         (f"form {form['name']}", {**form["values"], **form["termNames"]})
         for form in document["forms"]
     ]
-    session.show(document, lambda: present.facts(facts))
+    is_said = any(value for _, value in facts)
+    session.show(document, lambda: present.facts(facts) if is_said else "Nothing is said of it.")

@@ -27,6 +27,7 @@ from meshplane.cli.reference_iam_parts import (
     REGION,
     ROLES,
     TAKEN,
+    TAKEN_IF,
     parts_of,
 )
 from meshplane.sandbox.iam_actions import actions_of, passes_role, tagging
@@ -189,12 +190,14 @@ def _policy(part: str, called: Iterable[tuple[str, str]], *, acts: bool) -> dict
             }
         )
     if acts:
+        condition = {"Condition": TAKEN_IF[part]} if part in TAKEN_IF else {}
         statements.append(
             {
                 "Sid": "RolesTaken",
                 "Effect": "Allow",
                 "Action": ["sts:AssumeRole"],
                 "Resource": list(TAKEN.get(part, PROJECT_ROLES)),
+                **condition,
             }
         )
     statements += [dict(one) for one in MORE.get(part, ())]

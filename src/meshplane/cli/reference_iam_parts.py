@@ -121,6 +121,12 @@ TAKEN: Mapping[str, Sequence[str]] = {
 }
 """The roles that a part works as; by default those of the mesh's projects."""
 
+# Many a role of the mesh's own account trusts all of it; those are not to be taken. Needs AWS: that
+# STS tells the account of a role ("AWS global condition context keys", `aws:ResourceAccount`).
+_ELSEWHERE = {"StringNotEquals": {"aws:ResourceAccount": [ACCOUNT]}}
+TAKEN_IF: Mapping[str, Mapping[str, Any]] = {"remove": _ELSEWHERE, "shares": _ELSEWHERE}
+"""The condition on which a part takes roles, if there is one."""
+
 PROJECT_ROLES: Sequence[str] = (_PROJECTS,)
 
 # "Registering an Amazon S3 location" and "Data lake administrator" of Lake Formation's guide.
@@ -195,8 +201,22 @@ _VERSIONS = (
         "Resource": [f"{bucket}/*" for bucket in EVERY_BUCKET],
     },
 )
+# "Authorizing access to the Amazon Redshift Data API": it fetches credentials of the database as
+# who calls it, where no secret has any.
+_DATABASES = (
+    {
+        "Sid": "DatabaseUser",
+        "Effect": "Allow",
+        "Action": ["redshift-serverless:GetCredentials", "redshift:GetClusterCredentialsWithIAM"],
+        "Resource": [
+            f"arn:aws:redshift-serverless:{REGION}:{ACCOUNT}:workgroup/*",
+            f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbname:*/*",
+        ],
+    },
+)
 MORE: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "lake": _LINKED,
+    "query": _DATABASES,
     "remove": _VERSIONS,
     "shares": _ACROSS,
 }

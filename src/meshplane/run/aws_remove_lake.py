@@ -82,12 +82,13 @@ def told(row: Row) -> str:
 
 
 async def _grants(own: Own) -> AsyncIterator[Thing]:
-    """Proof: they are on databases, tables, filters or places of the mesh, or of its own roles.
+    """Proof: they are on databases, tables, filters or places of the mesh, or of roles it made.
 
     Of grants on tags, those that name a domain of the mesh: all that the mesh makes do.
     """
     databases = await own.databases()
-    roles = {role.arn for role in (await own.project_roles()).values()}
+    # A role that was there before the mesh keeps what others granted it on what is theirs.
+    roles = {role.arn for role in (await own.project_roles()).values() if role.is_made}
     roles.update(own.role_arns)
     marked = await marked_tags(own.aws)
     for row in await permissions(own.aws):

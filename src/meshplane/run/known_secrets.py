@@ -1,7 +1,7 @@
 """What a process of the mesh must know and nobody else."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from meshplane.gateway.issuer import SigningKeys
 from meshplane.platform.sealing import Seal
@@ -18,6 +18,6 @@ class KeptSecrets:
         seal: closes what is secret in rows.
     """
 
-    mask_key: bytes
+    mask_key: bytes = field(repr=False)
     issuer_keys: Callable[[], SigningKeys]
     seal: Seal

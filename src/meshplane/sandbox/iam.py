@@ -46,7 +46,8 @@ def authorize(identity: Identity, operation: OperationModel, parameters: dict[st
     for action in actions_of(service, operation.name, parameters):
         named = resources_of(service, action, caller, parameters)
         for resource in named if named is not None else (None,):
-            _require(identity, policies, Asked(action, resource, context))
+            asked = Asked(action, resource, {**context, **_account_of(resource)})
+            _require(identity, policies, asked)
     if (service, operation.name) == ("s3", "CopyObject"):
         source = str(parameters.get("CopySource", "")).lstrip("/").partition("?")[0]
         asked = Asked("s3:GetObject", f"arn:aws:s3:::{source}", context)
@@ -142,6 +143,12 @@ def context_of(caller: Caller) -> Context:
         "aws:principalarn": caller.arn,
         "aws:requestedregion": caller.region,
     }
+
+
+def _account_of(resource: str | None) -> Context:
+    """Whose a resource is, where its ARN says so."""
+    account = (resource or "").split(":")[4:5]
+    return {"aws:resourceaccount": account[0]} if account and account[0] else {}
 
 
 def _require(identity: Identity, policies: list[list[str]], asked: Asked) -> None:

@@ -120,6 +120,7 @@ _KNOWN_KEYS = frozenset(
         "aws:principalaccount",
         "aws:principalarn",
         "aws:requestedregion",
+        "aws:resourceaccount",
         "iam:passedtoservice",
         "sts:externalid",
     }

@@ -27,6 +27,8 @@ _SELECT, _ALL = "SELECT", ("SELECT", "INSERT", "UPDATE", "DELETE", "DROP", "REFE
 Who = tuple[str, str]
 """Kind and name: `user`, `role`, `group` or `public`."""
 
+_EVERYBODY: Who = ("public", "public")
+
 
 class RightsError(Exception):
     """What Redshift says instead of doing it."""
@@ -54,7 +56,10 @@ class Rights:
     groups: dict[str, set[str]] = field(default_factory=dict)
     relations: set[tuple[str, str, str, Who]] = field(default_factory=set)
     columns: set[tuple[str, str, str, str, Who]] = field(default_factory=set)
-    schemas: set[tuple[str, str, Who]] = field(default_factory=set)
+    schemas: set[tuple[str, str, Who]] = field(
+        # "By default, all users have CREATE and USAGE permissions on the PUBLIC schema."
+        default_factory=lambda: {("public", right, _EVERYBODY) for right in ("CREATE", "USAGE")}
+    )
     policies: dict[str, tuple[list[tuple[str, str]], str]] = field(default_factory=dict)
     attached: set[tuple[str, str, str, Who]] = field(default_factory=set)
     filtered: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -89,7 +94,7 @@ class Rights:
         """As whom a user has rights."""
         return [
             ("user", user),
-            ("public", "public"),
+            _EVERYBODY,
             *(("role", name) for name, members in self.roles.items() if user in members),
             *(("group", name) for name, members in self.groups.items() if user in members),
         ]
@@ -340,7 +345,7 @@ class _Change:
 
     def _who(self, text: str) -> Who:
         if text.upper() == "PUBLIC":
-            return "public", "public"
+            return _EVERYBODY
         if text.upper().startswith("ROLE "):
             return "role", plain(text[5:].strip())
         if plain(text) not in self.rights.users:

@@ -40,6 +40,7 @@ class Slow:
 
     statuses: list[str]
     plan_fails: list[Exception] = field(default_factory=list)
+    look_fails: list[Exception] = field(default_factory=list)
     executed: int = 0
     rolled_back: int = 0
     cancelled: int = 0
@@ -73,6 +74,8 @@ class Slow:
         return self.told[known.index(after) + 1 if after else 0 :]
 
     async def state(self, _stack: str) -> StackState:
+        if self.look_fails and self.executed:
+            raise self.look_fails.pop(0)
         status = self.statuses[min(self.looks, len(self.statuses) - 1)]
         self.looks += 1
         self._tell(status, "")
@@ -173,8 +176,10 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await world.store.close()
 
 
-async def slow_world(folder: Path, *statuses: str, plan_fails: Any = ()) -> World:
-    return world_on(folder, Slow(list(statuses), list(plan_fails)))
+async def slow_world(
+    folder: Path, *statuses: str, plan_fails: Any = (), look_fails: Any = ()
+) -> World:
+    return world_on(folder, Slow(list(statuses), list(plan_fails), list(look_fails)))
 
 
 async def test_deployment__ends_with_its_stack_and_keeps_what_happened(world: World) -> None:
@@ -294,6 +299,33 @@ async def test_deployment__that_never_ends_is_given_up_after_a_day(tmp_path: Pat
     item = await world.until_ended(key)
     assert item["statusReason"].startswith("DEPLOYMENT_TOO_SLOW")
     assert len(item["stackEvents"]) > 3
+    await world.store.close()
+
+
+async def test_deployment__that_cannot_be_looked_at_for_a_while_ends_as_its_stack_does(
+    tmp_path: Path,
+) -> None:
+    refused = Conflict("AWS_REJECTED", "AWS refused it with AccessDenied.")
+    states = ("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    world = await slow_world(tmp_path, *states, look_fails=[refused] * 4)
+    item = await world.until_ended(await world.deploy())
+    assert (item["status"], world.stacks.look_fails) == ("SUCCESS", [])
+    await world.store.close()
+
+
+async def test_deployment__of_which_no_attempt_comes_to_an_end_is_given_up_after_a_day(
+    tmp_path: Path,
+) -> None:
+    # As a time-out of the queue, or a mistake of ours: no error that an operation tells.
+    world = await slow_world(tmp_path, "UPDATE_IN_PROGRESS", look_fails=[TimeoutError()] * 10_000)
+    key = await world.deploy()
+    for _ in range(10):
+        await world.worker.run_due()
+        world.clock.advance(600)
+    assert (await world.item(key))["status"] == "IN_PROGRESS"
+    world.clock.advance(86_400)
+    item = await world.until_ended(key)
+    assert (item["status"], item["statusReason"][:19]) == ("FAILED", "DEPLOYMENT_TOO_SLOW")
     await world.store.close()
 
 

@@ -102,3 +102,12 @@ def test_smithy__tells_some_of_many_allowed_values() -> None:
     model = smithy_of("Form", "Form", [field], {})
     assert '@documentation("One of: 0, 1, 2' in model
     assert "19, …" in model
+
+
+def test_smithy__of_the_largest_form__is_as_long_as_a_model_may_be() -> None:
+    allowed = tuple('"' * 4_000 + str(one) for one in range(20))
+    fields = [
+        FormField(f"{one:02}".rjust(64, "a"), "string", '"' * 500, True, allowed)
+        for one in range(50)
+    ]
+    assert len(smithy_of("MeshplaneForm_1", '"' * 200, fields, {})) <= 100_000

@@ -159,6 +159,20 @@ async def test_run__that_takes_two_hours_is_given_up_and_stopped(world: World) -
     assert (run["status"], world.elsewhere.cancelled) == ("failed", ["glue-1"])
 
 
+async def test_run__of_which_no_attempt_comes_to_an_end_is_given_up_as_well(world: World) -> None:
+    await world.begin()
+    await world.worker.run_due()
+    # As a time-out of the queue, or a mistake of ours: no error that an operation tells.
+    world.elsewhere.fails = [TimeoutError() for _ in range(1000)]
+    for _ in range(80):
+        await world.worker.run_due()
+        world.clock.advance(120)
+    run = await world.run()
+    assert (run["status"], world.elsewhere.cancelled) == ("failed", ["glue-1"])
+    assert len(world.elsewhere.fails) > 900
+    assert await world.told() == []
+
+
 @pytest.mark.parametrize("looks", [0, 2])
 async def test_run__that_is_cancelled_is_stopped_where_it_is_made(world: World, looks: int) -> None:
     world.elsewhere.looks_before_end = 100

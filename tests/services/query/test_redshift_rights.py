@@ -11,6 +11,7 @@ from meshplane.kit.errors import Refused
 from meshplane.platform.aws.redshift import StatementFailed
 from meshplane.sandbox.redshift_data import RedshiftDataFake
 from meshplane.sandbox.server import AwsSandbox
+from meshplane.services.query.aws_redshift_compiling import Held
 from meshplane.services.query.aws_redshift_rights import RedshiftRights
 from tests.builders.aws_sandbox import sandbox_in
 from tests.builders.redshift_place import (
@@ -161,6 +162,18 @@ async def test_grant__that_goes_while_it_is_carried_leaves_nothing_open(
     world.rights._carry = slow  # type: ignore[method-assign,assignment]
     assert await world.shown(ANA) == ()
     assert "permission denied" in await denied(world, "SELECT id FROM public.sales")
+
+
+async def test_grant__that_redshift_does_not_show_is_taken_back(world: RedshiftWorld) -> None:
+    """As where a name was registered in another case than Redshift keeps it in."""
+    world.granted[ANA] = (scope(["id"]),)
+
+    async def unseen(*_: Any) -> Held:
+        return Held(is_user=True)
+
+    await world.administer(f'CREATE USER "{user_of(ANA)}" PASSWORD DISABLE')
+    world.rights._held = unseen  # type: ignore[method-assign,assignment]
+    assert await closed(world) == "GRANT_NOT_CARRIED"
 
 
 @pytest.mark.parametrize("stray", ["superuser", "role", "group", "schema", "policy"])

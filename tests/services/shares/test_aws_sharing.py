@@ -126,16 +126,59 @@ def test_account_without_a_role_of_the_mesh__accepts_by_itself(
     alone.close()
 
 
-def test_rejected_share__is_taken_back(world: SharingWorld) -> None:
-    shared = table_shared()
-    asyncio.run(world.sharing.offer(shared))
+def reject(world: SharingWorld) -> None:
+    """Rejects the one invitation that waits in the other account."""
     pages = world.there.run_pages("ram", "get_resource_share_invitations")
-    [invitation] = [one for page in pages for one in page["resourceShareInvitations"]]
+    [invitation] = [
+        one
+        for page in pages
+        for one in page["resourceShareInvitations"]
+        if one["status"] == "PENDING"
+    ]
     world.there.run(
         "ram",
         "reject_resource_share_invitation",
         resourceShareInvitationArn=invitation["resourceShareInvitationArn"],
     )
+
+
+def test_account_without_a_role_of_the_mesh__rejects_and_is_not_invited_again(
+    world: SharingWorld, clock: FixedClock
+) -> None:
+    alone = aws_of(world.sandbox, OWNER)
+    sharing, shared = sharing_of(alone), table_shared(reader=None, begun_at=clock.now())
+    asyncio.run(sharing.offer(shared))
+    assert asyncio.run(sharing.accept(shared)) == "PENDING"
+    reject(world)
+    for _ in range(2):
+        assert asyncio.run(sharing.accept(shared)) == "REJECTED"
+    alone.close()
+
+
+@pytest.mark.parametrize("has_role", [True, False])
+def test_share_after_a_rejected_one__is_offered_anew(
+    world: SharingWorld, clock: FixedClock, has_role: bool
+) -> None:
+    alone = aws_of(world.sandbox, OWNER)
+    sharing = world.sharing if has_role else sharing_of(alone)
+    first = table_shared(reader=None, begun_at=clock.now())
+    asyncio.run(sharing.offer(first))
+    reject(world)
+    clock.advance(60)
+    second = table_shared(reader=None, share_id="share-2", begun_at=clock.now())
+    asyncio.run(sharing.offer(second))
+    wanted = "ACCEPTED" if has_role else "PENDING"
+    assert asyncio.run(sharing.accept(second)) == wanted
+    if not has_role:
+        reject(world)
+        assert asyncio.run(sharing.accept(second)) == "REJECTED"
+    alone.close()
+
+
+def test_rejected_share__is_taken_back(world: SharingWorld) -> None:
+    shared = table_shared()
+    asyncio.run(world.sharing.offer(shared))
+    reject(world)
     with pytest.raises(Conflict, match="does not take part"):
         world.carry_out(shared)
     assert world.left_over() == []
@@ -209,6 +252,18 @@ def test_two_shares_of_a_table_with_an_account__are_taken_back_apart(
     assert not [one for one in world.left_over() if "auditor" in one]
     asyncio.run(world.sharing.withdraw(first))
     assert world.left_over() == []
+
+
+def test_share_beside_one_that_permits_less__leaves_that_and_no_more(world: SharingWorld) -> None:
+    fewer = table_shared(reader=None, permissions=("DESCRIBE",))
+    more = table_shared(share_id="share-2")
+    for shared in (fewer, more):
+        assert world.carry_out(shared) == "ACCEPTED"
+    assert any(f"{CONSUMER} holds" in one and "SELECT" in one for one in world.left_over())
+    asyncio.run(world.sharing.withdraw(more, [fewer]))
+    held = [one for one in world.left_over() if one.startswith(f"owner: {CONSUMER} holds")]
+    assert held == [f"owner: {CONSUMER} holds ['DESCRIBE']"]
+    assert world.shared_rows() is None
 
 
 def test_two_tables__are_shared_and_taken_back_apart(world: SharingWorld) -> None:

@@ -31,6 +31,8 @@ from meshplane.services.blueprints.store import DEPLOYMENT_HISTORY
 from meshplane.services.blueprints.wish_checks import accepted
 
 QUEUE = "deployments"
+_PATIENCE = 3
+"""How many attempts at one step may fail, once a deployment is late."""
 _BUSY_SECONDS = 15.0
 _FIRST_LOOK_SECONDS = 1.0
 _DRIFT_SECONDS = 55.0
@@ -158,6 +160,10 @@ class StackDeployments:
         row = await work.get(DEPLOYMENT_HISTORY, body["deploymentId"], body["timestamp"])
         if row is None or row.item["status"] not in AT_WORK:
             return
+        if message.attempts > _PATIENCE and self._following.is_late(row):
+            # Whatever fails has failed before, be it that no attempt comes to an end.
+            self._refused(work, row, _TOO_SLOW)
+            return
         steps = {
             "plan": self._plan,
             "prepare": self._prepare,
@@ -171,7 +177,8 @@ class StackDeployments:
             if self._following.is_late(row):
                 self._refused(work, row, _TOO_SLOW)
                 return
-            if isinstance(error, Unavailable):
+            if isinstance(error, Unavailable) or body["step"] == "follow":
+                # The stack goes on, whoever may look at it: how it ends, a later look tells.
                 raise
             if error.code == "STACK_CHANGING":
                 raise RetryAfter(error.code, error.message, _BUSY_SECONDS) from error

@@ -33,6 +33,8 @@ _SHAPES = {
     TIMESTAMP: "String",
 }
 _MOST_ALLOWED_TOLD = 20
+# A model has at most 100,000 letters and a form 50 fields: so much, also if each letter is escaped.
+_MOST_LETTERS_TOLD = 700
 _LINE = re.compile(r"\s+")
 
 
@@ -90,7 +92,8 @@ def _told(field: FormField) -> str:
     allowed = ", ".join(str(one) for one in field.allowed[:_MOST_ALLOWED_TOLD])
     more = ", …" if len(field.allowed) > _MOST_ALLOWED_TOLD else ""
     one_of = f"One of: {allowed}{more}" if allowed else ""
-    return _LINE.sub(" ", f"{field.description} {one_of}").strip()
+    told = _LINE.sub(" ", f"{field.description} {one_of}").strip()
+    return told if len(told) <= _MOST_LETTERS_TOLD else f"{told[: _MOST_LETTERS_TOLD - 1]}…"
 
 
 def _quoted(text: str) -> str:

@@ -191,12 +191,8 @@ async def _relate(
     problems = relation_problems(term_id, after, [one for one in rows if rows[one]])
     if problems:
         raise Invalid("RELATION_INVALID", "The terms cannot relate like this.", fields=problems)
-    if before and leads_back(term_id, {**await _above(work, after[IS_A]), term_id: after[IS_A]}):
-        raise Invalid(
-            "RELATION_INVALID",
-            "The term would be one of itself, by way of others.",
-            field="relations.isA",
-        )
+    if before and not set(after[IS_A]) <= set(before[IS_A]):
+        await _demand_no_circle(work, term_id, after[IS_A])
     for one in set(old) - set(new):
         work.delete(GLOSSARY_TERM_RELATIONS, one, term_id)
     for one in new:
@@ -204,6 +200,21 @@ async def _relate(
             guard = await work.get(GLOSSARY_TERM_RELATIONS, one, GUARD)
             _put_guard(work, one, guard)
             work.put(GLOSSARY_TERM_RELATIONS, {"toTermId": one, "fromTermId": term_id})
+
+
+async def _demand_no_circle(work: UnitOfWork, term_id: str, is_a: Sequence[str]) -> None:
+    """Refuses what makes a term one of itself, also by way of what others relate meanwhile.
+
+    They may write rows that are none of these: so all who relate terms like this write one row.
+    """
+    guard = await work.get(GLOSSARY_TERM_RELATIONS, GUARD, GUARD)
+    if leads_back(term_id, {**await _above(work, is_a), term_id: is_a}):
+        raise Invalid(
+            "RELATION_INVALID",
+            "The term would be one of itself, by way of others.",
+            field="relations.isA",
+        )
+    _put_guard(work, GUARD, guard)
 
 
 async def _unrelate(work: UnitOfWork, term_id: str, relations: Mapping[str, Any]) -> None:

@@ -20,7 +20,8 @@ GLOSSARY_TERMS = Table(
 GLOSSARY_TERM_NAMES = Table("GlossaryTermNames", "glossaryId", "nameKey")
 GLOSSARY_TERM_RELATIONS = Table("GlossaryTermRelations", "toTermId", "fromTermId")
 """Which terms name a term as related; and a row a term, `GUARD`, that both who relates something to
-it and who removes it write, so that only one of them can."""
+it and who removes it write, so that only one of them can. The guard of `GUARD` is of all terms: who
+gives a term broader ones writes it, so that no two close a circle."""
 GLOSSARY_PORTAL_LINKS = portal_table("GlossaryPortalLinks")
 TERM_PORTAL_LINKS = portal_table("GlossaryTermPortalLinks")
 

@@ -30,6 +30,9 @@ _LONGEST_REASON = 500
 _PATIENCE_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
 _NOT_MADE = "QUALITY_RUN_FAILED"
+_TOO_SLOW = f"{_NOT_MADE}: it did not end within two hours."
+_PATIENCE = 3
+"""How many attempts at one step may fail, once a run is late."""
 
 Item = dict[str, Any]
 
@@ -96,6 +99,12 @@ class LongRuns:
         if row is None or row.item["status"] != RUNNING:
             await self._stop(asked, begun, may_have_begun=message.attempts > 1)
             return
+        if message.attempts > _PATIENCE and self._is_late(row):
+            # Whatever fails has failed before, be it that no attempt comes to an end.
+            if begun is not None:
+                await self._evaluator.cancel(begun)
+            self._fail(work, row, _TOO_SLOW)
+            return
         try:
             await self._go_on(work, row, asked, begun, body)
         except MeshplaneError as error:
@@ -118,7 +127,7 @@ class LongRuns:
         begun = found or begun
         if begun is not None and self._is_late(row):
             await self._evaluator.cancel(begun)
-            self._fail(work, row, f"{_NOT_MADE}: it did not end within two hours.")
+            self._fail(work, row, _TOO_SLOW)
             return
         self._send(work, body["asked"], begun, body["looks"] + 1)
 

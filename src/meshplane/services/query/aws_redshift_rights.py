@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from meshplane.boundary.actor import Actor
@@ -52,7 +53,7 @@ _COLUMNS = """
 """
 _SCHEMA = """
     SELECT privilege_type FROM svv_schema_privileges
-    WHERE namespace_name = :s AND privilege_type <> 'USAGE'
+    WHERE namespace_name = :s AND privilege_type NOT IN ('CREATE', 'USAGE')
     AND ((identity_type = 'user' AND identity_name = :u) OR identity_type = 'public')
 """
 _USER = "SELECT usesuper FROM pg_user WHERE usename = :u"
@@ -208,6 +209,7 @@ class RedshiftRights:
         redshift = self._statements(source)
         # Kept first: what may have been carried must be found when the grant goes.
         await self._note(key, asset)
+        held = Held()
         try:
             for attempt in range(_ROUNDS):
                 held = await self._held(redshift, one)
@@ -220,6 +222,9 @@ class RedshiftRights:
                     raise _not_carried(asset, why)
                 if attempt < _ROUNDS - 1:
                     await redshift.together(opening(one, held))
+            # What does not show may hold all the same, and would not be found when it is to go.
+            told = replace(held, columns=held.columns | set(one.columns))
+            await self._shut(redshift, one, told)
         except (StatementFailed, AwsRejected) as error:
             raise _not_carried(asset, _reason(error)) from error
         raise _not_carried(asset, "Redshift does not show what it was told")

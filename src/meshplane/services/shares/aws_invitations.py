@@ -1,10 +1,13 @@
 """The share in RAM: its invitation, whether it was accepted, and making an expired one anew.
 
 An invitation to what Lake Formation shares can be accepted for 12 hours. Then its principal leaves
-the share; he is invited again by being put into it again.
+the share; he is invited again by being put into it again. Who rejects it leaves the share at once.
+
+Needs AWS: that the owner sees of a rejection what he sees of an expiry, but earlier.
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from meshplane.platform.aws.calls import Aws
@@ -16,6 +19,10 @@ _NOT_YET = frozenset({"UnknownResourceException", "InvalidStateTransitionExcepti
 _ACCEPTED = "ResourceShareInvitationAlreadyAcceptedException"
 _EXPIRED = "ResourceShareInvitationExpiredException"
 _REJECTED = "ResourceShareInvitationAlreadyRejectedException"
+_OUT = frozenset({"FAILED", "DISASSOCIATED"})
+_EXPIRES_AFTER = timedelta(hours=12)
+_LENIENCY = timedelta(minutes=5)  # how exactly RAM keeps to the 12 hours
+_CLOCKS = timedelta(seconds=10)  # by which ours may be ahead of AWS's
 
 
 async def arns_of(owner: Aws, shared: SharedTable) -> tuple[str, ...] | None:
@@ -57,9 +64,10 @@ async def answered(
         invitation = await _latest_invitation(there, arn)
         if invitation is None:
             return None
-        if invitation["status"] == "REJECTED":
+        rejected = invitation["status"] == "REJECTED"
+        if rejected and _is_of(shared, invitation["invitationTimestamp"]):
             return "REJECTED"
-        if invitation["status"] == "EXPIRED":
+        if rejected or invitation["status"] == "EXPIRED":
             await _invite_again(owner, shared, arn, invitation["resourceShareInvitationArn"])
         if invitation["status"] == "PENDING":
             await _accept(there, invitation["resourceShareInvitationArn"])
@@ -74,11 +82,27 @@ async def seen_by_owner(owner: Aws, shared: SharedTable, arns: Sequence[str]) ->
         shared: what was offered.
         arns: of its shares.
     """
-    statuses = {arn: await _status(owner, shared, arn) for arn in arns}
+    found = {arn: await _association(owner, shared, arn) for arn in arns}
+    if any(one is not None and _was_rejected(shared, one) for one in found.values()):
+        return "REJECTED"
+    statuses = {arn: "" if one is None else str(one["status"]) for arn, one in found.items()}
     for arn, status in statuses.items():
-        if status in {"", "FAILED", "DISASSOCIATED"}:
+        if not status or status in _OUT:
             await _put_in(owner, shared, arn, token=None)
     return "ACCEPTED" if set(statuses.values()) == {"ASSOCIATED"} else "PENDING"
+
+
+def _is_of(shared: SharedTable, at: datetime) -> bool:
+    """Whether something of that time is about this share, and not about one before it."""
+    return shared.begun_at is None or at > shared.begun_at - _CLOCKS
+
+
+def _was_rejected(shared: SharedTable, association: dict[str, Any]) -> bool:
+    """Whether the account left a share before its invitation could have expired."""
+    began, changed = association.get("creationTime"), association.get("lastUpdatedTime")
+    if association["status"] != "DISASSOCIATED" or began is None or changed is None:
+        return False
+    return _is_of(shared, began) and changed - began < _EXPIRES_AFTER - _LENIENCY
 
 
 async def _shares_from_others(there: Aws) -> Any:
@@ -115,8 +139,8 @@ async def _accept(there: Aws, arn: str) -> None:
 
 
 async def _invite_again(owner: Aws, shared: SharedTable, arn: str, expired: str) -> None:
-    status = await _status(owner, shared, arn)
-    if status in {"", "FAILED", "DISASSOCIATED"}:
+    found = await _association(owner, shared, arn)
+    if found is None or found["status"] in _OUT:
         await _put_in(owner, shared, arn, token=_token("again", expired))
 
 
@@ -143,8 +167,8 @@ async def _put_in(owner: Aws, shared: SharedTable, arn: str, *, token: str | Non
             raise
 
 
-async def _status(owner: Aws, shared: SharedTable, arn: str) -> str:
-    """How the account stands in a share, as its owner sees it; nothing if it is not in."""
+async def _association(owner: Aws, shared: SharedTable, arn: str) -> dict[str, Any] | None:
+    """How the account stands in a share, as its owner sees it; None if it is not in."""
     found: list[dict[str, Any]] = []
     async for page in owner.pages(
         "ram",
@@ -154,7 +178,7 @@ async def _status(owner: Aws, shared: SharedTable, arn: str) -> str:
         principal=shared.account,
     ):
         found += page["resourceShareAssociations"]
-    return str(found[-1]["status"]) if found else ""
+    return found[-1] if found else None
 
 
 def _token(what: str, arn: str) -> str:

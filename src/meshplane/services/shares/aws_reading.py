@@ -37,7 +37,7 @@ async def read_once(
             ClientRequestToken=token,
         )
     except AwsRejected as error:
-        raise _not_readable() from error
+        raise _not_readable(workgroup) from error
 
     async def state() -> str | None:
         answer: dict[str, Any] = await reader.call(
@@ -47,12 +47,13 @@ async def read_once(
         return None if found in _RUNNING else found
 
     if await until("the query has run", state, seconds) != "SUCCEEDED":
-        raise _not_readable()
+        raise _not_readable(workgroup)
 
 
-def _not_readable() -> Conflict:
+def _not_readable(workgroup: str) -> Conflict:
     return Conflict(
         "SHARE_NOT_READABLE",
-        "The other account's role cannot read the shared table. Look at its permissions there, and "
-        "at the table's location.",
+        "The other account's role cannot read the shared table. Look whether the mesh may take the "
+        f"role, whether there is a workgroup {workgroup} of Athena in its account that it may use, "
+        "and at what it may read.",
     )

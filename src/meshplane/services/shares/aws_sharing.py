@@ -9,6 +9,7 @@ be seen; the sandbox shows both as they are documented.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from meshplane.kit.errors import Conflict, MeshplaneError, Unavailable
 from meshplane.platform.aws.calls import Aws
@@ -187,19 +188,18 @@ class AwsSharing:
             except MeshplaneError as error:
                 # Access ends with the owner's grant: that must not wait for the other account.
                 failed = error
-        if not shared.at_home and not beside:
-            await revoke(
-                self._aws, shared.account, await held_by(self._aws, shared.account, shared)
-            )
+        if not shared.at_home:
+            own = _but_for(shared, beside)
+            await revoke(self._aws, shared.account, await held_by(self._aws, shared.account, own))
         if failed is not None:
             raise failed
 
     async def _clear_there(
         self, there: Aws, shared: SharedTable, beside: Sequence[SharedTable]
     ) -> None:
-        reads = any(one.reader == shared.reader for one in beside)
-        if shared.reader is not None and not reads:
-            await revoke(there, shared.reader, await held_by(there, shared.reader, shared))
+        if shared.reader is not None:
+            own = _but_for(shared, [one for one in beside if one.reader == shared.reader])
+            await revoke(there, shared.reader, await held_by(there, shared.reader, own))
         if shared.at_home:
             return
         in_it = [one for one in beside if one.link_database == shared.link_database]
@@ -228,6 +228,12 @@ class AwsSharing:
             if error.code != "ACCOUNT_UNKNOWN":
                 raise
             return None
+
+
+def _but_for(shared: SharedTable, beside: Sequence[SharedTable]) -> SharedTable:
+    """A share with the permissions that it alone needs."""
+    needed = {permission for one in beside for permission in one.permissions}
+    return replace(shared, permissions=tuple(sorted(set(shared.permissions) - needed)))
 
 
 async def _granted(there: Aws, reader: str, shared: SharedTable) -> bool | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 Acceptance = Literal["ACCEPTED", "PENDING", "EXPIRED", "REJECTED"]
@@ -22,6 +23,7 @@ class SharedTable:
         reader: the role in that account that is to read it; None: its administrators grant it to
             whom they want.
         link_database: the database in that account that gets a link to the table.
+        begun_at: when the share was asked for; what the account refused before is about another.
     """
 
     share_id: str
@@ -32,6 +34,7 @@ class SharedTable:
     account: str
     reader: str | None
     link_database: str
+    begun_at: datetime | None = None
 
     @property
     def at_home(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from meshplane.boundary.call import Call
 from meshplane.boundary.schemas import Page
 from meshplane.events.shares import CrossAccountShareCompleted, CrossAccountShareInitiated
+from meshplane.kit.clock import from_text
 from meshplane.kit.errors import BaseMoved, Conflict, Invalid, Missing
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
@@ -113,7 +114,12 @@ class Shares:
         return Page[ShareView](items=[_view(row) for row in page.rows], next_cursor=page.cursor)
 
     async def acceptance(self, call: Call, share_id: str) -> AcceptanceView:
-        """Whether the other side has accepted."""
+        """Whether the other side has accepted.
+
+        Raises:
+            Missing: SHARE_NOT_FOUND.
+            Conflict: SHARE_REJECTED, it does not take part.
+        """
         item = (await _allowed(call, share_id)).item
         status = item["status"]
         accepted = status in _WAY and _WAY.index(status) >= _WAY.index("ACCEPTED")
@@ -131,7 +137,7 @@ class Shares:
 
         Raises:
             Missing: SHARE_NOT_FOUND.
-            Conflict: SHARE_FAILED, SHARE_NOT_READY.
+            Conflict: SHARE_FAILED, SHARE_NOT_READY, SHARE_REJECTED.
         """
         row = await _allowed(call, share_id)
         status = row.item["status"]
@@ -201,8 +207,20 @@ class Shares:
             await self._sharing.verify(shared)
 
     async def _taken(self, sharing: Sharing, item: dict[str, Any]) -> bool:
-        """Whether the other account takes part; it is made to where the mesh has a role there."""
-        return await sharing.accept(self._shared(item)) == "ACCEPTED"
+        """Whether the other account takes part; it is made to where the mesh has a role there.
+
+        Raises:
+            Conflict: SHARE_REJECTED: to wait for it is in vain.
+        """
+        acceptance = await sharing.accept(self._shared(item))
+        if acceptance == "REJECTED":
+            raise Conflict(
+                "SHARE_REJECTED",
+                f"Account {item['targetAccount']} rejected the invitation: ask there, and share "
+                "anew.",
+                field="shareId",
+            )
+        return acceptance == "ACCEPTED"
 
     def _shared(self, item: dict[str, Any]) -> SharedTable:
         return SharedTable(
@@ -214,6 +232,7 @@ class Shares:
             account=item["targetAccount"],
             reader=item["readerRole"],
             link_database=item["linkDatabase"],
+            begun_at=from_text(item["initiatedAt"]),
         )
 
 

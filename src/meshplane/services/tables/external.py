@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from meshplane.boundary.call import Call
 from meshplane.kit.errors import Conflict, Missing
+from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
 from meshplane.services.projects.api import ProjectsApi, no_such_project
 from meshplane.services.tables import records
@@ -22,7 +23,7 @@ from meshplane.services.tables.service import (
     project_resource,
     put_new,
 )
-from meshplane.services.tables.store import TABLE_NAMES
+from meshplane.services.tables.store import EXTERNAL_PLACES, TABLE_NAMES
 
 _PLAIN: Mapping[str, tuple[str, str]] = {
     "bool": ("boolean", "BOOLEAN"),
@@ -83,7 +84,8 @@ class Externals:
 
         Raises:
             Missing: PROJECT_NOT_FOUND, EXTERNAL_NOT_FOUND.
-            Conflict: NAME_TAKEN; EXTERNAL_TABLES_OFF, the mesh runs no queries on AWS.
+            Conflict: NAME_TAKEN; EXTERNAL_TAKEN, a table of the mesh stands for it already;
+                EXTERNAL_TABLES_OFF, the mesh runs no queries on AWS.
         """
         project = await self._projects.find(call.actor, body.project_id)
         if project is None:
@@ -123,6 +125,7 @@ class Externals:
             },
         }
         put_new(call, item)
+        _put_place(call, item)
         return records.view(Row(item, 1))
 
 
@@ -139,6 +142,25 @@ def no_such_external() -> Missing:
         "There is no such table, or the project's role may not read it: grant it SELECT on the "
         "whole table in Redshift first.",
         field="source.table",
+    )
+
+
+def _put_place(call: Call, item: dict[str, Any]) -> None:
+    """Lets nobody else register what has been registered.
+
+    Whoever was granted a table reads it where it lies, too: could he register it as his own, he
+    would hand on rows and columns that only its owner may grant. Redshift folds the case of names.
+    """
+    call.work.put(
+        EXTERNAL_PLACES,
+        {"location": item["location"].lower(), "tableId": item["tableId"]},
+        expected=ABSENT,
+        otherwise=Conflict(
+            "EXTERNAL_TAKEN",
+            "A table of the mesh stands for it already: find its asset in the catalog, and "
+            "request a subscription to it.",
+            field="source.table",
+        ),
     )
 
 

@@ -16,4 +16,14 @@ GLUE_TABLES = Table("GlueTables", "tableId", indexes=(Index("all", "listing", "t
 
 PROJECTION_RECONCILIATIONS = mending_table("ProjectionReconciliations")
 
-TABLES = (TABLES_TABLE, TABLE_NAMES, TABLE_GARBAGE, GLUE_TABLES, PROJECTION_RECONCILIATIONS)
+EXTERNAL_PLACES = Table("ExternalPlaces", "location")
+"""Where external tables lie: one stands for each place, and one project answers for it."""
+
+TABLES = (
+    TABLES_TABLE,
+    TABLE_NAMES,
+    TABLE_GARBAGE,
+    GLUE_TABLES,
+    PROJECTION_RECONCILIATIONS,
+    EXTERNAL_PLACES,
+)
