@@ -549,6 +549,7 @@ JSON_WRITES = (
     "updateProject",
     "putProjectMember",
     "createTable",
+    "createExternalTable",
     "deleteRows",
     "expireSnapshots",
     "materializeQuery",
@@ -660,6 +661,12 @@ SERVICE_WRITES = (
     "failShare",
     "cancelReplay",
     "cancelQuery",
+    "cancelQualityRun",
+    "executeDeployment",
+    "cancelDeployment",
+    "rollBackDeployment",
+    "removeDeployment",
 )
 """What the mesh's own workflows do and no person may; a share is accepted between its
-steps. A replay and a query are over before anybody can cancel them here."""
+steps. A replay, a query, a quality run and a deployment are over before anybody can act on them
+here."""

@@ -32,6 +32,9 @@ KINDS: tuple[Kind, ...] = ("error", "timeout", "lost_answer")
 # What state machines call, not the mesh: of these, Step Functions knows no lost answers.
 OF_MACHINES = {("sqs", "SendMessage"), ("sns", "Publish")}
 CASES_OF_A_FLOW = 2
+# A call that waits for something may come less often than it did: then another case is played.
+MOST_TRIES = 3 * CASES_OF_A_FLOW
+LEAST_MET = 0.8
 ONE_CASE = "FLOW_CASE"
 
 # Of each flow, what it cannot do without, and the fewest calls that make it a flow at all.
@@ -93,8 +96,8 @@ class Stand:
         sandbox.faults.clear()
         return one.look()
 
-    def judge(self, case: Case) -> list[str]:
-        """Plays a case, reconciles, and tells what is wrong then."""
+    def judge(self, case: Case) -> tuple[bool, list[str]]:
+        """Plays a case, reconciles, and tells whether its call came, and what is wrong then."""
         fault = Fault(case.service, case.operation, case.kind, nth=case.nth)
         ended = self.play(case.flow, fault)
         met = [one for one in self.mesh.sandbox.calls.all() if _is_met(one.outcome, case.kind)]
@@ -105,7 +108,7 @@ class Stand:
         if ended not in {"done", "undone"}:
             found.append(f"it ended {ended}")
         _say(f"{case}: {ended}{'' if met else ', the call did not come'}")
-        return [f"{case}: {one}" for one in found]
+        return bool(met), [f"{case}: {one}" for one in found]
 
     def cases(self, flow: str) -> list[Case]:
         """Every call of a flow, failing in every way."""
@@ -152,9 +155,17 @@ def test_some_calls_fail__the_flow_ends_done_or_undone_and_nothing_is_twice_or_f
         cases = [Case.of(given)] if given.split()[0] == flow else []
     else:
         known = stand.cases(flow)
-        cases = random.Random(seeds.fresh()).sample(known, min(CASES_OF_A_FLOW, len(known)))
-    wrong = [problem for case in cases for problem in stand.judge(case)]
+        cases = random.Random(seeds.fresh()).sample(known, min(MOST_TRIES, len(known)))
+    came = 0
+    wrong: list[str] = []
+    for case in cases:
+        met, found = stand.judge(case)
+        came += met
+        wrong += found
+        if came == CASES_OF_A_FLOW:
+            break
     assert wrong == []
+    assert came == CASES_OF_A_FLOW or given is not None
 
 
 def test_mistakes_that_are_planted__each_is_found(stand: Stand) -> None:
@@ -264,5 +275,6 @@ def test_every_call_fails__the_flow_ends_done_or_undone_and_nothing_is_twice_or_
 ) -> None:
     cases = stand.cases(flow)
     random.Random(seeds.fresh()).shuffle(cases)
-    wrong = [problem for case in cases for problem in stand.judge(case)]
-    assert wrong == []
+    judged = [stand.judge(case) for case in cases]
+    assert [problem for _, found in judged for problem in found] == []
+    assert sum(met for met, _ in judged) >= LEAST_MET * len(cases)
