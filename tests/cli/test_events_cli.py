@@ -245,9 +245,12 @@ def test_tail__with_a_pattern_as_json__a_document_a_line(admin: Terminal, server
 def test_tail__of_what_is_to_come__follows_until_it_is_interrupted(server: Server) -> None:
     command = [sys.executable, "-m", "meshplane", "events", "tail", "--type", "Happened", "--json"]
     who = ["--url", server.url, "--home", str(server.home), "--user", "admin@mesh"]
+    # Whoever runs the tests in the background ignores SIGINT, which programs would inherit.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     tail = subprocess.Popen(
         [*command, *who, "--groups", "mesh-admins"], stdout=subprocess.PIPE, text=True
     )
+    signal.signal(signal.SIGINT, inherited)
     assert tail.stdout is not None
     try:
         # When it has begun to listen, it does not tell; what it is to hear is sent until it hears.
