@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders.interruptible import interruptible
 from tests.builders.mortal_server import free_port
 from tests.builders.server import Server, running_server
 from tests.builders.terminal import Terminal, type_offline
@@ -245,12 +246,10 @@ def test_tail__with_a_pattern_as_json__a_document_a_line(admin: Terminal, server
 def test_tail__of_what_is_to_come__follows_until_it_is_interrupted(server: Server) -> None:
     command = [sys.executable, "-m", "meshplane", "events", "tail", "--type", "Happened", "--json"]
     who = ["--url", server.url, "--home", str(server.home), "--user", "admin@mesh"]
-    # Whoever runs the tests in the background ignores SIGINT, which programs would inherit.
-    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
-    tail = subprocess.Popen(
-        [*command, *who, "--groups", "mesh-admins"], stdout=subprocess.PIPE, text=True
-    )
-    signal.signal(signal.SIGINT, inherited)
+    with interruptible():
+        tail = subprocess.Popen(
+            [*command, *who, "--groups", "mesh-admins"], stdout=subprocess.PIPE, text=True
+        )
     assert tail.stdout is not None
     try:
         # When it has begun to listen, it does not tell; what it is to hear is sent until it hears.

@@ -13,6 +13,7 @@ from botocore.session import get_session
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsUnavailable
 from meshplane.platform.aws.place import AwsPlace
+from tests.builders.interruptible import interruptible
 from tests.builders.terminal import type_offline
 
 Told = dict[str, str]
@@ -22,12 +23,13 @@ Told = dict[str, str]
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """What `up` told to export, while it runs."""
     words = ["sandbox", "up", "--port", "0", "--home", str(tmp_path_factory.mktemp("sandbox"))]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "meshplane", *words],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        text=True,
-    )
+    with interruptible():
+        running = subprocess.Popen(
+            [sys.executable, "-m", "meshplane", *words],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            text=True,
+        )
     assert running.stdout is not None
     found: Told = {}
     for line in running.stdout:

@@ -26,6 +26,7 @@ from meshplane.sample.nycflights import default_archive
 from meshplane.sandbox.callers import root_keys
 from tests.builders.aws_inventory import inventory
 from tests.builders.aws_sandbox import REGION
+from tests.builders.interruptible import interruptible
 from tests.builders.live_account import READER as READER_THERE
 from tests.builders.live_account import SWITCH
 from tests.builders.sharing_world import CONSUMER, MESH_THERE, OWNER, READER, administer, make_roles
@@ -106,9 +107,11 @@ def _left_by_interrupted(url: str, given: dict[str, str]) -> frozenset[str]:
     """What a run leaves that is interrupted when the mesh has begun to make things."""
     aws = _aws(OWNER, url)
     before = inventory(aws)
-    process = subprocess.Popen(
-        [*_SUITE, "-x"], cwd=_ROOT, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    nowhere = subprocess.DEVNULL
+    with interruptible():
+        process = subprocess.Popen(
+            [*_SUITE, "-x"], cwd=_ROOT, env=given, stdout=nowhere, stderr=nowhere
+        )
     try:
         give_up = time.monotonic() + _LONGEST_SECONDS
         # What the mesh makes first are roles.
