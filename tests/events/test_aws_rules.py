@@ -290,7 +290,7 @@ async def test_webhook_through_eventbridge__has_a_connection_with_its_key(
     wanted = [rule("r", targets=(HOOK,))]
     await rules.apply(wanted)
     (target,) = (await targets_of(server, places, "r")).values()
-    assert ":api-destination/meshplane-" in target["Arn"]
+    assert f":api-destination/{server.place.prefix}meshplane-" in target["Arn"]
     assert '"specversion":"1.0"' in target["InputTransformer"]["InputTemplate"]
     (connection,) = (await server.call("events", "list_connections"))["Connections"]
     assert connection["AuthorizationType"] == "API_KEY"
