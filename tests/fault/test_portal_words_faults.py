@@ -130,7 +130,7 @@ async def play(roles: Roles, folder: Path, name: str, fault: Fault | None) -> tu
     return story.tries, calls
 
 
-@pytest.mark.parametrize(("kind", "most"), [("lost_answer", 12), ("error", 8), ("timeout", 3)])
+@pytest.mark.parametrize(("kind", "most"), [("lost_answer", 60), ("error", 8), ("timeout", 3)])
 async def test_any_call_fails_once__and_the_words_end_as_they_should(
     roles: Roles, tmp_path: Path, kind: Kind, most: int
 ) -> None:

@@ -90,6 +90,8 @@ class FormsInPortal:
             put_link(work, FORM_PORTAL_LINKS, gone(link), self._now())
             return
         revisions: dict[str, str] = dict(link.facts["revisions"]) if link and there else {}
+        if not revisions and there is not None:
+            revisions = await self._made_before(work, name, row.item, there)
         is_changed = _is_changed(revisions, there)
         if is_changed and mend:
             revisions.pop(str(max(int(one) for one in revisions)))
@@ -133,6 +135,16 @@ class FormsInPortal:
             elif _is_changed(link.facts["revisions"], there):
                 found += differences("form", link, link.applied, {"revision": there.revision})
         return found
+
+    async def _made_before(
+        self, work: UnitOfWork, name: str, item: Mapping[str, Any], there: FormTypeThere
+    ) -> dict[str, str]:
+        """Our revisions that were made though nobody heard so; they follow one upon another."""
+        theirs = int(there.revision) if there.revision.isdigit() else 0
+        for ours in range(min(item["revision"], theirs), 0, -1):
+            if await self._model(work, name, item, ours) == there.model:
+                return {str(one): str(theirs - ours + one) for one in range(1, ours + 1)}
+        return {}
 
     async def _model(
         self, work: UnitOfWork, name: str, item: Mapping[str, Any], revision: int
