@@ -3,30 +3,25 @@
 A form that is disabled here stays enabled there, as assets that have it are still to be shown.
 """
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from meshplane.boundary.actor import service_actor
 from meshplane.boundary.portal_links import (
     GONE,
     MOST_LETTERS,
-    Brought,
     PortalDifference,
     PortalLink,
-    bring_each,
     differences,
     gone,
-    ids_in,
     ids_of,
     link_of,
     links_of,
     not_ready,
-    own_ids_of,
-    put_link,
 )
+from meshplane.boundary.portal_things import ThingsInPortal
 from meshplane.events.consumer import Consumer
-from meshplane.kit.clock import Clock, to_text
+from meshplane.kit.clock import Clock
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.services.assets.api import AssetsApi
@@ -42,7 +37,7 @@ from meshplane.services.catalog.store import (
 )
 
 
-class FormsInPortal:
+class FormsInPortal(ThingsInPortal):
     """Keeps the portal's form types as the mesh's forms are, and tells assets of their revisions.
 
     Args:
@@ -55,10 +50,9 @@ class FormsInPortal:
     def __init__(
         self, portal: GlossaryPortal, assets: AssetsApi, store: Store, clock: Clock
     ) -> None:
+        super().__init__(FORM_PORTAL_LINKS, store, clock)
         self._portal = portal
         self._assets = assets
-        self._store = store
-        self._clock = clock
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
@@ -87,7 +81,7 @@ class FormsInPortal:
         name, latest = form_type_name(form_id), row.item["revision"]
         there = await self._portal.look_form(name)
         if link is not None and there is None and not mend:
-            put_link(work, FORM_PORTAL_LINKS, gone(link), self._now())
+            self.keep(work, gone(link))
             return
         revisions: dict[str, str] = dict(link.facts["revisions"]) if link and there else {}
         if not revisions and there is not None:
@@ -111,19 +105,13 @@ class FormsInPortal:
             facts={"revisions": revisions},
             drift={"revision": there.revision} if is_changed and there else {},
         )
-        put_link(work, FORM_PORTAL_LINKS, left, self._now())
+        self.keep(work, left)
         names = {f"{form_id}@{ours}": f"{name}@{theirs}" for ours, theirs in revisions.items()}
         await self._assets.note_in_portal(service_actor("catalog"), names)
 
-    async def heard(self, work: UnitOfWork, event: Mapping[str, Any]) -> None:
-        """See `PortalPart.heard`."""
-        for own_id in await own_ids_of(work, FORM_PORTAL_LINKS, ids_in(event)):
-            await self.bring(work, own_id)
-
-    async def bring_all(self, *, mend: bool = False) -> Brought:
-        """Brings every form, a commit each; one that fails holds up no other."""
-        own_ids = ids_of(self._store, METADATA_FORMS, ALL, index="byName", name="formId")
-        return await bring_each(self._store, own_ids, partial(self.bring, mend=mend))
+    def own_ids(self) -> AsyncIterator[str]:
+        """The ids of all forms."""
+        return ids_of(self._store, METADATA_FORMS, ALL, index="byName", name="formId")
 
     async def drift(self) -> list[PortalDifference]:
         """What others have changed there, looked up now; it changes nothing."""
@@ -162,9 +150,6 @@ class FormsInPortal:
 
     async def _on_event(self, work: UnitOfWork, event: StoredEvent) -> None:
         await self.bring(work, event.detail["formId"])
-
-    def _now(self) -> str:
-        return to_text(self._clock.now())
 
 
 def _is_changed(revisions: Mapping[str, str], there: FormTypeThere | None) -> bool:

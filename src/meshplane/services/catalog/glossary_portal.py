@@ -2,29 +2,24 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from functools import partial
 from typing import Any
 
 from meshplane.boundary.actor import service_actor
 from meshplane.boundary.portal_links import (
     GONE,
-    Brought,
     PortalDifference,
     PortalLink,
-    bring_each,
     differences,
     gone,
-    ids_in,
     ids_of,
     link_of,
     links_of,
     not_ready,
-    own_ids_of,
-    put_link,
     settle,
 )
+from meshplane.boundary.portal_things import ThingsInPortal
 from meshplane.events.consumer import Consumer
-from meshplane.kit.clock import Clock, to_text
+from meshplane.kit.clock import Clock
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.platform.tables import StartsWith
@@ -50,7 +45,7 @@ _PAGE = 200
 _TERMS = StartsWith("term-")
 
 
-class GlossariesInPortal:
+class GlossariesInPortal(ThingsInPortal):
     """Keeps the portal's glossaries as the mesh's are.
 
     Args:
@@ -60,9 +55,8 @@ class GlossariesInPortal:
     """
 
     def __init__(self, portal: GlossaryPortal, store: Store, clock: Clock) -> None:
+        super().__init__(GLOSSARY_PORTAL_LINKS, store, clock)
         self._portal = portal
-        self._store = store
-        self._clock = clock
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
@@ -88,7 +82,7 @@ class GlossariesInPortal:
         wanted = _glossary_wanted(row.item)
         there = await self._portal.look_glossary(link.portal_id) if link else None
         if link is not None and there is None and not mend:
-            put_link(work, GLOSSARY_PORTAL_LINKS, gone(link), _now(self._clock))
+            self.keep(work, gone(link))
             return
         applied = link.applied if link is not None and there is not None else None
         if there is None:
@@ -97,17 +91,11 @@ class GlossariesInPortal:
         if plan.is_needed:
             await self._portal.change_glossary(there.portal_id, plan.written)
         left = PortalLink(glossary_id, there.portal_id, applied=wanted, drift=plan.drift)
-        put_link(work, GLOSSARY_PORTAL_LINKS, left, _now(self._clock))
+        self.keep(work, left)
 
-    async def heard(self, work: UnitOfWork, event: Mapping[str, Any]) -> None:
-        """See `PortalPart.heard`."""
-        for own_id in await own_ids_of(work, GLOSSARY_PORTAL_LINKS, ids_in(event)):
-            await self.bring(work, own_id)
-
-    async def bring_all(self, *, mend: bool = False) -> Brought:
-        """Brings every glossary, a commit each; one that fails holds up no other."""
-        own_ids = ids_of(self._store, GLOSSARIES, ALL, index="byName", name="glossaryId")
-        return await bring_each(self._store, own_ids, partial(self.bring, mend=mend))
+    def own_ids(self) -> AsyncIterator[str]:
+        """The ids of all glossaries."""
+        return ids_of(self._store, GLOSSARIES, ALL, index="byName", name="glossaryId")
 
     async def drift(self) -> list[PortalDifference]:
         """What others have changed there, looked up now; it changes nothing."""
@@ -124,7 +112,7 @@ class GlossariesInPortal:
         await self.bring(work, event.detail["glossaryId"])
 
 
-class TermsInPortal:
+class TermsInPortal(ThingsInPortal):
     """Keeps the portal's terms as the mesh's are, and tells assets what they are called there.
 
     Args:
@@ -137,10 +125,9 @@ class TermsInPortal:
     def __init__(
         self, portal: GlossaryPortal, assets: AssetsApi, store: Store, clock: Clock
     ) -> None:
+        super().__init__(TERM_PORTAL_LINKS, store, clock)
         self._portal = portal
         self._assets = assets
-        self._store = store
-        self._clock = clock
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
@@ -170,7 +157,7 @@ class TermsInPortal:
             return
         there = await self._portal.look_term(link.portal_id) if link else None
         if link is not None and there is None and not mend:
-            put_link(work, TERM_PORTAL_LINKS, gone(link), _now(self._clock))
+            self.keep(work, gone(link))
             return
         applied = link.applied if link is not None and there is not None else None
         wanted, lacks = await _term_wanted(work, row.item)
@@ -189,19 +176,10 @@ class TermsInPortal:
             facts={"lacks": lacks},
             drift=plan.drift,
         )
-        put_link(work, TERM_PORTAL_LINKS, left, _now(self._clock))
+        self.keep(work, left)
         await self._tell_assets(work, row.item, there.portal_id)
         if link is None or link.portal_id != there.portal_id:
             await self._bring_relating(work, term_id)
-
-    async def heard(self, work: UnitOfWork, event: Mapping[str, Any]) -> None:
-        """See `PortalPart.heard`."""
-        for own_id in await own_ids_of(work, TERM_PORTAL_LINKS, ids_in(event)):
-            await self.bring(work, own_id)
-
-    async def bring_all(self, *, mend: bool = False) -> Brought:
-        """Brings every term, a commit each, and removes those that are gone here."""
-        return await bring_each(self._store, self._own_ids(), partial(self.bring, mend=mend))
 
     async def drift(self) -> list[PortalDifference]:
         """What others have changed there, looked up now; it changes nothing."""
@@ -226,7 +204,7 @@ class TermsInPortal:
             work.delete(TERM_PORTAL_LINKS, link.own_id)
             return
         left = PortalLink(link.own_id, link.portal_id, applied=link.applied, drift={"": IN_USE})
-        put_link(work, TERM_PORTAL_LINKS, left, _now(self._clock))
+        self.keep(work, left)
 
     async def _tell_assets(self, work: UnitOfWork, item: Mapping[str, Any], portal_id: str) -> None:
         """What is disabled is on nothing there, so that it has no name for assets."""
@@ -250,7 +228,8 @@ class TermsInPortal:
             if cursor is None:
                 return
 
-    async def _own_ids(self) -> AsyncIterator[str]:
+    async def own_ids(self) -> AsyncIterator[str]:
+        """The ids of all terms, and of those that are gone here and not yet there."""
         glossaries = ids_of(self._store, GLOSSARIES, ALL, index="byName", name="glossaryId")
         async for glossary_id in glossaries:
             terms = ids_of(
@@ -302,7 +281,3 @@ async def _term_wanted(
         known = [ids[one] for one in item["relations"][kind] if one in ids]
         wanted[kind] = json.dumps(sorted(known))
     return wanted, [one for one in links if one not in ids]
-
-
-def _now(clock: Clock) -> str:
-    return to_text(clock.now())
