@@ -62,6 +62,42 @@ async def made_once(
     raise Unavailable("PORTAL_NOT_READY", "What is made in the portal is deleted there. See to it.")
 
 
+async def made_or_found(make: Awaitable[T], find: Callable[[], Awaitable[T | None]]) -> T:
+    """What is made; or what is there already, where DataZone says that its name is taken.
+
+    Args:
+        make: makes it.
+        find: finds what has its name; None while DataZone does not list it yet.
+
+    Raises:
+        Unavailable: PORTAL_NOT_READY, it is there and not listed.
+    """
+    try:
+        return await make
+    except AwsRejected as error:
+        if error.aws_code != CONFLICT:
+            raise
+        found = await find()
+        if found is None:
+            raise not_listed_yet() from error
+        return found
+
+
+async def there_or_none(ask: Awaitable[T]) -> T | None:
+    """What DataZone answers; None where there is no such thing."""
+    try:
+        return await ask
+    except AwsRejected as error:
+        if error.aws_code == MISSING:
+            return None
+        raise
+
+
+def not_listed_yet() -> Unavailable:
+    """The error for what DataZone has and does not list; it is asked again."""
+    return Unavailable("PORTAL_NOT_READY", "The portal does not list what it has yet. Try again.")
+
+
 class DataZone:
     """Finds or makes the mesh's domain, once, and says who acts in it.
 
@@ -191,13 +227,8 @@ class DataZone:
         return await made_once(create, self._existing)
 
     async def _existing(self, identifier: str) -> str | None:
-        try:
-            await self.aws.call("datazone", "get_domain", identifier=identifier)
-        except AwsRejected as error:
-            if error.aws_code == MISSING:
-                return None
-            raise
-        return identifier
+        ask = self.aws.call("datazone", "get_domain", identifier=identifier)
+        return None if await there_or_none(ask) is None else identifier
 
     async def _root_of(self, identifier: str) -> str | None:
         domain = await self.aws.call("datazone", "get_domain", identifier=identifier)

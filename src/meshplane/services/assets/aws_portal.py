@@ -10,11 +10,12 @@ from typing import Any
 
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.aws.datazone import (
-    CONFLICT,
     MISSING,
     WAIT_SECONDS,
     DataZone,
     made_once,
+    made_or_found,
+    there_or_none,
     token_of,
 )
 from meshplane.platform.aws.errors import AwsRejected
@@ -66,17 +67,9 @@ class DataZoneAssets:
             )
             return str(asset["id"])
 
-        try:
-            return await made_once(create, self.look)
-        except AwsRejected as error:
-            if error.aws_code != CONFLICT:
-                raise
-            found = await self._search(domain, project, product.own_id)
-            if found is None:
-                raise Unavailable(
-                    "PORTAL_NOT_READY", "The portal does not list what it has yet. Try again."
-                ) from error
-            return found
+        return await made_or_found(
+            made_once(create, self.look), lambda: self._search(domain, project, product.own_id)
+        )
 
     async def look(self, portal_id: str) -> ProductThere | None:
         """See `AssetPortal.look`."""
@@ -162,17 +155,14 @@ class DataZoneAssets:
         return there
 
     async def _get(self, portal_id: str) -> dict[str, Any] | None:
-        try:
-            return await self._zone.aws.call(
+        return await there_or_none(
+            self._zone.aws.call(
                 "datazone",
                 "get_asset",
                 domainIdentifier=await self._zone.domain(),
                 identifier=portal_id,
             )
-        except AwsRejected as error:
-            if error.aws_code == MISSING:
-                return None
-            raise
+        )
 
     async def _listing(self, listing_id: str) -> dict[str, Any]:
         return await self._zone.aws.call(

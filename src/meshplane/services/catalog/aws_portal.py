@@ -13,8 +13,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from meshplane.kit.errors import Unavailable
-from meshplane.platform.aws.datazone import CONFLICT, MISSING, DataZone, made_once, token_of
+from meshplane.platform.aws.datazone import (
+    CONFLICT,
+    MISSING,
+    DataZone,
+    made_once,
+    made_or_found,
+    there_or_none,
+    token_of,
+)
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.services.catalog.ports import FormTypeThere, WordThere
 
@@ -51,30 +58,21 @@ class DataZoneGlossaries:
             )
             return str(made["id"])
 
-        try:
-            return await made_once(create, self.look_glossary)
-        except AwsRejected as error:
-            if error.aws_code != CONFLICT:
-                raise
-            found = await self._glossary_named(said["name"])
-            if found is None:
-                raise _not_listed() from error
-            return found
+        return await made_or_found(
+            made_once(create, self.look_glossary), lambda: self._glossary_named(said["name"])
+        )
 
     async def look_glossary(self, portal_id: str) -> WordThere | None:
         """See `GlossaryPortal.look_glossary`."""
-        try:
-            there = await self._zone.aws.call(
+        there = await there_or_none(
+            self._zone.aws.call(
                 "datazone",
                 "get_glossary",
                 domainIdentifier=await self._zone.domain(),
                 identifier=portal_id,
             )
-        except AwsRejected as error:
-            if error.aws_code == MISSING:
-                return None
-            raise
-        return _glossary(there)
+        )
+        return None if there is None else _glossary(there)
 
     async def change_glossary(self, portal_id: str, said: Mapping[str, str]) -> WordThere:
         """See `GlossaryPortal.change_glossary`."""
@@ -107,15 +105,9 @@ class DataZoneGlossaries:
             )
             return str(made["id"])
 
-        try:
-            return await made_once(create, self.look_term)
-        except AwsRejected as error:
-            if error.aws_code != CONFLICT:
-                raise
-            found = await self._term_named(glossary, said["name"])
-            if found is None:
-                raise _not_listed() from error
-            return found
+        return await made_or_found(
+            made_once(create, self.look_term), lambda: self._term_named(glossary, said["name"])
+        )
 
     async def look_term(self, portal_id: str) -> WordThere | None:
         """See `GlossaryPortal.look_term`."""
@@ -264,7 +256,3 @@ def _term_members(said: Mapping[str, str], *, is_change: bool = False) -> dict[s
 
 def _text(said: Mapping[str, str]) -> str:
     return json.dumps(said, sort_keys=True)
-
-
-def _not_listed() -> Unavailable:
-    return Unavailable("PORTAL_NOT_READY", "The portal does not list what it has yet. Try again.")

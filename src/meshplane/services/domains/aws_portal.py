@@ -3,8 +3,14 @@
 from collections.abc import Set
 from typing import Any
 
-from meshplane.kit.errors import Unavailable
-from meshplane.platform.aws.datazone import CONFLICT, MISSING, DataZone, made_once, token_of
+from meshplane.platform.aws.datazone import (
+    CONFLICT,
+    DataZone,
+    made_once,
+    made_or_found,
+    there_or_none,
+    token_of,
+)
 from meshplane.platform.aws.datazone_members import DataZoneMembers
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.services.domains.ports import DomainThere
@@ -40,32 +46,19 @@ class DataZoneDomains:
             )
             return str(made["id"])
 
-        try:
-            return await made_once(create, self.look)
-        except AwsRejected as error:
-            found = await self._named(name) if error.aws_code == CONFLICT else None
-            if found is not None:
-                return found
-            if error.aws_code != CONFLICT:
-                raise
-            raise Unavailable(
-                "PORTAL_NOT_READY", "The portal does not list what it has yet. Try again."
-            ) from error
+        return await made_or_found(made_once(create, self.look), lambda: self._named(name))
 
     async def look(self, portal_id: str) -> DomainThere | None:
         """See `DomainPortal.look`."""
-        try:
-            unit = await self._zone.aws.call(
+        unit = await there_or_none(
+            self._zone.aws.call(
                 "datazone",
                 "get_domain_unit",
                 domainIdentifier=await self._zone.domain(),
                 identifier=portal_id,
             )
-        except AwsRejected as error:
-            if error.aws_code == MISSING:
-                return None
-            raise
-        return _there(unit)
+        )
+        return None if unit is None else _there(unit)
 
     async def change(self, portal_id: str, name: str, description: str) -> DomainThere:
         """See `DomainPortal.change`."""

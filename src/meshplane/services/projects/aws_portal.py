@@ -8,8 +8,14 @@ is there is read first, and what somebody else was faster with is adopted.
 from collections.abc import Mapping
 from typing import Any
 
-from meshplane.kit.errors import Conflict, Unavailable
-from meshplane.platform.aws.datazone import CONFLICT, MISSING, DataZone
+from meshplane.kit.errors import Conflict
+from meshplane.platform.aws.datazone import (
+    CONFLICT,
+    MISSING,
+    DataZone,
+    made_or_found,
+    there_or_none,
+)
 from meshplane.platform.aws.datazone_members import DataZoneMembers
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.services.projects.ports import ProjectThere
@@ -39,25 +45,9 @@ class DataZoneProjects:
         found = await self._named(domain, name)
         if found is not None:
             return found
-        try:
-            made = await self._zone.aws.call(
-                "datazone",
-                "create_project",
-                domainIdentifier=await self._zone.domain(),
-                domainUnitId=domain,
-                name=name,
-                description=description,
-            )
-        except AwsRejected as error:
-            if error.aws_code != CONFLICT:
-                raise
-            found = await self._named(domain, name)
-            if found is None:
-                raise Unavailable(
-                    "PORTAL_NOT_READY", "The portal does not list what it has yet. Try again."
-                ) from error
-            return found
-        return _there(made)
+        return await made_or_found(
+            self._make(domain, name, description), lambda: self._named(domain, name)
+        )
 
     async def look(self, portal_id: str) -> ProjectThere | None:
         """See `ProjectPortal.look`."""
@@ -154,6 +144,17 @@ class DataZoneProjects:
                 return _there(full)
         return None
 
+    async def _make(self, domain: str, name: str, description: str) -> ProjectThere:
+        made = await self._zone.aws.call(
+            "datazone",
+            "create_project",
+            domainIdentifier=await self._zone.domain(),
+            domainUnitId=domain,
+            name=name,
+            description=description,
+        )
+        return _there(made)
+
     async def _join(self, portal_id: str) -> None:
         """Makes the mesh an owner of a project that others made; who owns its unit may."""
         own = await self._zone.own_profile()
@@ -180,18 +181,21 @@ class DataZoneProjects:
         )
 
     async def _get(self, portal_id: str) -> dict[str, Any] | None:
-        try:
-            project = await self._zone.aws.call(
+        project = await there_or_none(
+            self._zone.aws.call(
                 "datazone",
                 "get_project",
                 domainIdentifier=await self._zone.domain(),
                 identifier=portal_id,
             )
-        except AwsRejected as error:
-            if error.aws_code == MISSING:
-                return None
-            raise
-        return None if project.get("projectStatus") == "DELETING" else project
+        )
+        return (
+            None
+            if project is None
+            else None
+            if project.get("projectStatus") == "DELETING"
+            else project
+        )
 
 
 def _there(project: dict[str, Any]) -> ProjectThere:

@@ -8,8 +8,15 @@ lake grants, and here it is told that it did.
 
 from typing import Any
 
-from meshplane.kit.errors import Unavailable
-from meshplane.platform.aws.datazone import CONFLICT, MISSING, DataZone, made_once, token_of
+from meshplane.platform.aws.datazone import (
+    CONFLICT,
+    MISSING,
+    DataZone,
+    made_once,
+    not_listed_yet,
+    there_or_none,
+    token_of,
+)
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.services.subscriptions.aws_portal_targets import DataZoneTargets, Target
 from meshplane.services.subscriptions.ports import ACCEPTED, PENDING, RequestThere, Subscriber
@@ -52,32 +59,26 @@ class DataZoneSubscriptions:
                 raise
             found = await self._pending(domain, subscriber.portal_id, listing_id)
             if found is None:
-                raise _not_listed_yet() from error
+                raise not_listed_yet() from error
             made = found
         return await self._there(domain, made["id"])
 
     async def look(self, request_id: str) -> RequestThere | None:
         """See `SubscriptionPortal.look`."""
-        try:
-            return await self._there(await self._zone.domain(), request_id)
-        except AwsRejected as error:
-            if error.aws_code == MISSING:
-                return None
-            raise
+        return await there_or_none(self._there(await self._zone.domain(), request_id))
 
     async def request_of(self, subscription_id: str) -> str | None:
         """See `SubscriptionPortal.request_of`."""
-        try:
-            found = await self._zone.aws.call(
+        found = await there_or_none(
+            self._zone.aws.call(
                 "datazone",
                 "get_subscription",
                 domainIdentifier=await self._zone.domain(),
                 identifier=subscription_id,
             )
-        except AwsRejected as error:
-            if error.aws_code == MISSING:
-                return None
-            raise
+        )
+        if found is None:
+            return None
         request: str | None = found.get("subscriptionRequestId")
         return request
 
@@ -182,7 +183,7 @@ class DataZoneSubscriptions:
         except AwsRejected as error:
             if error.aws_code != CONFLICT:
                 raise
-            raise _not_listed_yet() from error
+            raise not_listed_yet() from error
 
     async def revoke(self, subscription_id: str, grant_id: str = "") -> None:
         """See `SubscriptionPortal.revoke`."""
@@ -231,14 +232,11 @@ class DataZoneSubscriptions:
         return found
 
     async def _grant(self, domain: str, grant_id: str) -> dict[str, Any] | None:
-        try:
-            return await self._zone.aws.call(
+        return await there_or_none(
+            self._zone.aws.call(
                 "datazone", "get_subscription_grant", domainIdentifier=domain, identifier=grant_id
             )
-        except AwsRejected as error:
-            if error.aws_code == MISSING:
-                return None
-            raise
+        )
 
     async def _pending(self, domain: str, project: str, listing_id: str) -> dict[str, Any] | None:
         pages = self._zone.aws.pages(
@@ -280,8 +278,4 @@ class DataZoneSubscriptions:
                     identifier=subscription["id"],
                 )
                 return RequestThere(request_id, ACCEPTED, now["id"], now["status"])
-        raise _not_listed_yet()
-
-
-def _not_listed_yet() -> Unavailable:
-    return Unavailable("PORTAL_NOT_READY", "The portal does not list what it has yet. Try again.")
+        raise not_listed_yet()

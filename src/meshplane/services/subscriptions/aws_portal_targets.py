@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.aws.calls import Aws
-from meshplane.platform.aws.datazone import CONFLICT, MISSING, WAIT_SECONDS, DataZone, token_of
+from meshplane.platform.aws.datazone import (
+    CONFLICT,
+    MISSING,
+    WAIT_SECONDS,
+    DataZone,
+    not_listed_yet,
+    token_of,
+)
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.aws.polling import until
 from meshplane.services.subscriptions.ports import Subscriber
@@ -93,7 +100,7 @@ class DataZoneTargets:
         except AwsRejected as error:
             if error.aws_code != CONFLICT:
                 raise
-            raise _not_listed_yet() from error
+            raise not_listed_yet() from error
         return str(made["id"])
 
     async def _active(self, domain: str, environment: str) -> bool | None:
@@ -171,7 +178,7 @@ class DataZoneTargets:
         except AwsRejected as error:
             if error.aws_code != CONFLICT:
                 raise
-            raise _not_listed_yet() from error
+            raise not_listed_yet() from error
         return str(made["id"])
 
 
@@ -188,7 +195,3 @@ async def _enabled_regions(aws: Aws, domain: str, blueprint: str) -> list[str]:
             return []
         raise
     return list(found.get("enabledRegions", ()))
-
-
-def _not_listed_yet() -> Unavailable:
-    return Unavailable("PORTAL_NOT_READY", "The portal does not list what it has yet. Try again.")
