@@ -19,10 +19,14 @@ PROJECT_CREATED = {"detail": {"projectId": "proj-1", "domainId": "dzd-1"}}
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:OnProjectCreate"
 
 
+SLOW_SECONDS = 30.0
+
+
 class _Other(BaseHTTPRequestHandler):
     """Another service: says what it was sent, or what the path asks for."""
 
     seen: list[tuple[str, str, dict[str, str], bytes]]
+    over: threading.Event
 
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -30,7 +34,7 @@ class _Other(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.seen.append((self.command, self.path, headers, body))
         if self.path.startswith("/slow"):
-            threading.Event().wait(1.5)
+            self.over.wait(SLOW_SECONDS)
         status = int(self.path[1:4]) if self.path[1:4].isdigit() else 200
         text = b"x" * 300_000 if self.path == "/large" else b'{"hello": "world"}'
         self.send_response(status)
@@ -53,11 +57,13 @@ class _Other(BaseHTTPRequestHandler):
 @pytest.fixture
 def other() -> Iterator[tuple[str, list[tuple[str, str, dict[str, str], bytes]]]]:
     seen: list[tuple[str, str, dict[str, str], bytes]] = []
-    handler = type("Handler", (_Other,), {"seen": seen})
+    over = threading.Event()
+    handler = type("Handler", (_Other,), {"seen": seen, "over": over})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", seen
+        over.set()
         server.shutdown()
         thread.join()
 
@@ -200,7 +206,7 @@ async def test_other_host__that_is_slow_fails_the_task_after_its_time(
         TimeoutSeconds=1,
     )
     assert end.error in {"States.Http.Socket", "States.Timeout"}
-    assert asyncio.get_running_loop().time() - began < 1.4
+    assert asyncio.get_running_loop().time() - began < SLOW_SECONDS / 2
 
 
 async def test_other_host__that_is_not_there_fails_the_task(mesh: WorkflowService) -> None:
