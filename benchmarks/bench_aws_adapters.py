@@ -2,8 +2,11 @@
 
 Each adapter's usual call beside the sequence of bare boto3 calls that the same work takes by hand,
 with the same input and the same pauses, on the same emulator: the sandbox, in a process of its own.
-They run in turn; a ratio is the median of the ratios of neighbours. What the emulator takes says
-nothing of AWS, where each answer takes longer and the adapters' share is smaller.
+They run in turn, in a process that is set up as the server's is (its event loop, its garbage
+collection); a ratio is the median of the ratios of neighbours, and its quartiles tell the noise.
+Processor time is that of this process alone, the emulator's is not in it: on a machine that others
+use it tells more than the ratio. What the emulator takes says nothing of AWS, where each answer
+takes longer and the adapters' share is smaller.
 
 Athena: the statement's own gate, policy and translation are part of the call, as no statement runs
 without them; of a statement that was sent before, the translation is kept. The sandbox has an
@@ -11,6 +14,7 @@ answer at the first poll, so nobody sleeps: with its usual second poll both woul
 """
 
 import asyncio
+import gc
 import json
 import statistics
 import subprocess
@@ -26,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import uvloop
+from aws_portal_calls import lake, portal
 from botocore.session import get_session
 from report import Ratio, publish
 
@@ -52,7 +58,7 @@ from meshplane.services.tables.records import columns_item, summary
 from meshplane.workflows.aws_definitions import WorkflowPlaces
 from meshplane.workflows.aws_executions import StepFunctionsExecutions
 
-ROUNDS = 150
+ROUNDS = 200
 TARGET = 1.2
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 DOMAIN, PROJECT = "sea", "proj-ana"
@@ -61,6 +67,10 @@ SQL = "SELECT port, count(*) AS crew FROM sea.crew WHERE id > 10 GROUP BY port O
 ANSWER = [["Bremen", 16], ["Emden", 17], ["Kiel", 16]]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/project-{PROJECT}-role"
 FIRST_SECONDS, LONGEST_SECONDS, GROWTH = 0.05, 1.0, 1.5
+
+
+Taken = tuple[float, float]
+"""Seconds, and seconds of processor time, of one call."""
 
 
 class World:
@@ -174,34 +184,36 @@ async def compared(
 ) -> Ratio:
     """The same work by the adapter and by hand, in turn."""
 
-    async def by_adapter() -> float:
-        began = time.perf_counter()
+    async def by_adapter() -> Taken:
+        began = time.perf_counter(), time.process_time()
         if is_async:
             await ours()
         else:
             ours()
-        return time.perf_counter() - began
+        return time.perf_counter() - began[0], time.process_time() - began[1]
 
-    def by_hand() -> float:
-        began = time.perf_counter()
+    def by_hand() -> Taken:
+        began = time.perf_counter(), time.process_time()
         bare()
-        return time.perf_counter() - began
+        return time.perf_counter() - began[0], time.process_time() - began[1]
 
-    for _ in range(5):
+    for _ in range(10):
         await by_adapter()
         by_hand()
-    pairs = []
+    pairs: list[tuple[Taken, Taken]] = []
     for number in range(ROUNDS):
         if number % 2:
             pairs.append((await by_adapter(), by_hand()))
         else:
             hand = by_hand()
             pairs.append((await by_adapter(), hand))
+    first, value, third = statistics.quantiles((one[0] / other[0] for one, other in pairs), n=4)
     parts = {
-        "adapter ms": statistics.median(one for one, _ in pairs) * 1000,
-        "boto3 ms": statistics.median(one for _, one in pairs) * 1000,
+        f"{who} {what}": statistics.median(pair[side][kind] for pair in pairs) * 1000
+        for kind, what in enumerate(("ms", "processor ms"))
+        for side, who in enumerate(("adapter", "boto3"))
     }
-    value = statistics.median(one / other for one, other in pairs)
+    parts |= {"first quartile": first, "third quartile": third}
     return Ratio(name, value, TARGET, False, parts)
 
 
@@ -368,8 +380,14 @@ async def measure(url: str, keys: tuple[str, str]) -> list[Ratio]:
     with tempfile.TemporaryDirectory() as folder:
         world = World(aws, Path(folder))
         await world.prepare()
+        # As the server does when it is ready (run/serve.py).
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         found = [await athena(world, is_new=is_new) for is_new in (False, True)]
         found += [await one(world) for one in (s3, glue, bus, workflows)]
+        for pair in (*await portal(aws, ACCOUNT), *await lake(aws, ACCOUNT, DOMAIN)):
+            found.append(await compared(*pair))
     aws.close()
     return found
 
@@ -394,7 +412,8 @@ def main() -> None:
         assert server.stdout is not None
         url, key, secret = server.stdout.readline().split()
         try:
-            found = asyncio.run(measure(url, (key, secret)))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                found = runner.run(measure(url, (key, secret)))
         finally:
             server.stdin.close()
     publish("aws_adapters", found)

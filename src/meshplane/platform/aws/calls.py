@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -15,15 +15,19 @@ from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     ParamValidationError,
+    ProfileNotFound,
     ReadTimeoutError,
 )
 from botocore.session import Session as BotocoreSession
 from botocore.session import get_session
 
-from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
+from meshplane.kit.errors import Invalid
+from meshplane.platform.aws.errors import NO_CREDENTIALS, AwsRejected, AwsUnavailable
 from meshplane.platform.aws.place import AwsPlace
 
 _THREADS = 16
+
+T = TypeVar("T")
 # What AWS says when it wants the same call later, in the words of its services.
 _LATER = frozenset(
     {
@@ -62,12 +66,23 @@ class Aws:
     Args:
         place: where AWS is.
         session: whose credentials; by default what boto3 finds, IRSA and profiles included.
+
+    Raises:
+        Invalid: AWS_PROFILE_UNKNOWN.
     """
 
     def __init__(self, place: AwsPlace, session: BotocoreSession | None = None) -> None:
         self.place = place
         self._core = session if session is not None else get_session()
-        self._boto = boto3.session.Session(botocore_session=self._core, region_name=place.region)
+        try:
+            self._boto = boto3.session.Session(
+                botocore_session=self._core, region_name=place.region
+            )
+        except ProfileNotFound as error:
+            raise Invalid(
+                "AWS_PROFILE_UNKNOWN",
+                "The profile that AWS_PROFILE names stands in none of AWS's files here.",
+            ) from error
         self._clients: dict[str, Any] = {}
         self._roles: dict[tuple[str, str], Aws] = {}
         self._lock = threading.Lock()
@@ -85,8 +100,8 @@ class Aws:
             AwsRejected: AWS said no.
             AwsUnavailable: no answer, or a request to come later, after all attempts.
         """
-        method = getattr(self.client(service), operation)
         try:
+            method = getattr(self.client(service), operation)
             answer: dict[str, Any] = method(**parameters)
         except ClientError as error:
             raise _refusal(service, operation, error) from error
@@ -105,9 +120,14 @@ class Aws:
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """As `run`, without blocking the event loop."""
-        loop = asyncio.get_running_loop()
-        work = partial(self.run, service, operation, **parameters)
-        return await loop.run_in_executor(self._threads(), work)
+        return await self.in_thread(partial(self.run, service, operation, **parameters))
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Work that blocks, such as several calls of `run` one after another, in one thread.
+
+        To wait for a thread takes up to half a millisecond, which short calls need not pay each.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads(), work)
 
     def run_pages(
         self, service: str, operation: str, /, **parameters: Any
@@ -148,6 +168,9 @@ class Aws:
             role_arn: whom to be.
             session_name: who it is for, 2 to 64 of `[\\w+=,.@-]`; CloudTrail shows it.
             more: further parameters of `sts assume_role`: `DurationSeconds`, `Tags`, `ExternalId`.
+
+        Raises:
+            AwsUnavailable: there are no credentials to take the role with.
         """
         key = (role_arn, session_name)
         with self._lock:
@@ -207,9 +230,12 @@ class Aws:
     def _assumed(
         self, role_arn: str, session_name: str, more: Mapping[str, Any]
     ) -> BotocoreSession:
+        own = self._core.get_credentials()
+        if own is None:
+            raise AwsUnavailable("sts", "assume_role", NO_CREDENTIALS, may_have_happened=False)
         fetcher = AssumeRoleCredentialFetcher(
             client_creator=_sts_of(self.place, self._core),
-            source_credentials=self._core.get_credentials(),
+            source_credentials=own,
             role_arn=role_arn,
             extra_args={"RoleSessionName": session_name, **more},
         )

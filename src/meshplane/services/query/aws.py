@@ -88,13 +88,10 @@ class AthenaQueries:
         workgroup = self._workgroup_of(project.project_id)
         output = f"s3://{project.bucket}/temp/{project.project_id}/"
         await self._workgroups.ensure(workgroup, output)
-        starting = asyncio.ensure_future(
-            Execution.start(aws, workgroup, ready.sql, ready.parameters)
-        )
+        execution = Execution(aws, workgroup, ready.sql, ready.parameters)
         try:
             async with asyncio.timeout(seconds):
-                # What was sent is waited for in any case, so that it can be stopped.
-                execution = await asyncio.shield(starting)
+                await execution.begin()
                 ended = await execution.ended()
                 body, told = await _encoded(execution, ready, statement, sink)
         except NoRight as error:
@@ -103,10 +100,10 @@ class AthenaQueries:
             self._workgroups.forget(workgroup)
             raise
         except TimeoutError:
-            await _stopped(starting)
+            await execution.stop()
             raise limit(f"The statement took longer than {seconds:g} seconds.") from None
         except (asyncio.CancelledError, Unavailable):
-            await asyncio.shield(_stopped(starting))
+            await asyncio.shield(execution.stop())
             raise
         return Outcome(
             columns=tuple(told.columns),
@@ -254,13 +251,6 @@ async def _encoded(
     answer = encoding.finish()
     await hand_on()
     return b"".join(pieces), answer
-
-
-async def _stopped(starting: "asyncio.Future[Execution]") -> None:
-    """Ends an execution, also one whose start nobody has waited for."""
-    await asyncio.wait({starting})
-    if not starting.cancelled() and starting.exception() is None:
-        await starting.result().stop()
 
 
 async def _project_of(access: Access) -> ProjectSummary:

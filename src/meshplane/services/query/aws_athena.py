@@ -4,7 +4,9 @@ import asyncio
 import math
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from logging import WARNING
 from typing import Any
 
@@ -147,46 +149,66 @@ class Workgroups:
 class Execution:
     """One statement on Athena, as a role.
 
+    Each wait for a thread takes as long as a tenth of a short call, so calls that follow each other
+    are made in one.
+
     Args:
         aws: as the role.
-        number: its id.
+        workgroup: the project's.
+        sql: the query string.
+        parameters: the values of its `?`, as literals.
     """
 
-    def __init__(self, aws: Aws, number: str) -> None:
+    def __init__(self, aws: Aws, workgroup: str, sql: str, parameters: Sequence[str]) -> None:
         self._aws = aws
-        self._number = number
+        self._workgroup = workgroup
+        self._sql = sql
+        self._parameters = list(parameters)
+        self._beginning: asyncio.Future[None] | None = None
+        self._number: Future[str] = Future()
+        self._ended: dict[str, Any] | None = None
+        self._first: dict[str, Any] | None = None
 
-    @classmethod
-    async def start(
-        cls, aws: Aws, workgroup: str, sql: str, parameters: Sequence[str]
-    ) -> "Execution":
-        """Hands a statement in. An answer that is lost is asked for again by the same token.
+    async def begin(self) -> None:
+        """Hands the statement in and looks at it once.
 
         Raises:
             Invalid: SQL_INVALID.
             WorkgroupLost: it is not what it was.
+            MeshplaneError: as `ended`.
         """
-        values = {"ExecutionParameters": list(parameters)} if parameters else {}
+        # What was sent is waited for in any case, so that it can be stopped.
+        self._beginning = asyncio.ensure_future(self._aws.in_thread(self._begin))
+        await asyncio.shield(self._beginning)
+
+    def _begin(self) -> None:
+        self._number.set_result(self._hand_in())
+        self._look()
+
+    def _hand_in(self) -> str:
+        """Its id. An answer that is lost is asked for again by the same token."""
+        values = {"ExecutionParameters": self._parameters} if self._parameters else {}
         token = secrets.token_hex(_TOKEN_BYTES)
 
-        async def once() -> dict[str, Any]:
-            return await aws.call(
+        def once() -> str:
+            answer = self._aws.run(
                 "athena",
                 "start_query_execution",
-                QueryString=sql,
+                QueryString=self._sql,
                 QueryExecutionContext={"Catalog": _CATALOG},
-                WorkGroup=workgroup,
+                WorkGroup=self._workgroup,
                 ClientRequestToken=token,
                 **values,
             )
+            return str(answer["QueryExecutionId"])
 
         try:
             try:
-                answer = await once()
+                return once()
             except AwsUnavailable as error:
                 if not error.may_have_happened:
                     raise
-                answer = await once()
+                return once()
         except AwsRejected as error:
             if error.aws_code == _WRONG and _told(error) != _MALFORMED:
                 raise WorkgroupLost from error
@@ -195,7 +217,6 @@ class Execution:
                     "Athena cannot read the statement as it was written for it."
                 ) from error
             raise
-        return cls(aws, answer["QueryExecutionId"])
 
     async def ended(self) -> dict[str, Any]:
         """The execution when it has succeeded.
@@ -205,18 +226,32 @@ class Execution:
             NoRight: the role may not read what it names.
         """
         pause = _FIRST_SECONDS
-        while True:
-            answer = await self._aws.call(
-                "athena", "get_query_execution", QueryExecutionId=self._number
-            )
-            execution: dict[str, Any] = answer["QueryExecution"]
-            state = execution["Status"]["State"]
-            if state == "SUCCEEDED":
-                return execution
-            if state in {"FAILED", "CANCELLED"}:
-                raise failure(execution["Status"])
+        while self._ended is None:
             await asyncio.sleep(pause)
             pause = min(pause * _GROWTH, _LONGEST_SECONDS)
+            await self._aws.in_thread(self._look)
+        return self._ended
+
+    def _look(self) -> None:
+        """Looks whether it has ended, and takes the first rows if so."""
+        answer = self._aws.run(
+            "athena", "get_query_execution", QueryExecutionId=self._number.result()
+        )
+        execution: dict[str, Any] = answer["QueryExecution"]
+        state = execution["Status"]["State"]
+        if state in {"FAILED", "CANCELLED"}:
+            raise failure(execution["Status"])
+        if state == "SUCCEEDED":
+            self._first = self._page({})
+            self._ended = execution
+
+    def _page(self, more: Mapping[str, str]) -> dict[str, Any]:
+        try:
+            return self._aws.run(
+                "athena", "get_query_results", QueryExecutionId=self._number.result(), **more
+            )
+        except AwsRejected as error:
+            raise unavailable() from error
 
     async def pages(self) -> AsyncIterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
         """The columns, and the next rows; the header, the first row of the first page, is left out.
@@ -224,22 +259,27 @@ class Execution:
         Raises:
             Unavailable: QUERY_ENGINE_UNAVAILABLE.
         """
-        first = True
-        try:
-            async for page in self._aws.pages(
-                "athena", "get_query_results", QueryExecutionId=self._number
-            ):
-                result = page["ResultSet"]
-                rows: list[dict[str, Any]] = result["Rows"]
-                yield result["ResultSetMetadata"]["ColumnInfo"], rows[1:] if first else rows
-                first = False
-        except AwsRejected as error:
-            raise unavailable() from error
+        page, self._first = self._first, None
+        header = 1
+        while page is not None:
+            result = page["ResultSet"]
+            yield result["ResultSetMetadata"]["ColumnInfo"], result["Rows"][header:]
+            header = 0
+            more = page.get("NextToken")
+            page = more and await self._aws.in_thread(partial(self._page, {"NextToken": more}))
 
     async def stop(self) -> None:
-        """Ends it; one that has ended stays as it is."""
+        """Ends it, when Athena has it; one that has ended, or never began, stays as it is."""
+        if self._beginning is None:
+            return
+        first: set[asyncio.Future[Any]] = {self._beginning, asyncio.wrap_future(self._number)}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if not self._number.done():
+            return
         try:
-            await self._aws.call("athena", "stop_query_execution", QueryExecutionId=self._number)
+            await self._aws.call(
+                "athena", "stop_query_execution", QueryExecutionId=self._number.result()
+            )
         except MeshplaneError as error:
             # Nobody waits for it any more; the workgroup's own limit bounds what it still costs.
             log(WARNING, "athena_stop_failed", code=error.code)

@@ -51,9 +51,17 @@ _COLUMNS = """
     WHERE namespace_name = :s AND relation_name = :t
     AND ((identity_type = 'user' AND identity_name = :u) OR identity_type = 'public')
 """
+# Scoped permissions: what is given for all tables of a schema or of a database, those to come too.
+# A scope that is not known here may be one of them.
 _SCHEMA = """
-    SELECT privilege_type FROM svv_schema_privileges
-    WHERE namespace_name = :s AND privilege_type NOT IN ('CREATE', 'USAGE')
+    SELECT privilege_type, identity_type FROM svv_schema_privileges
+    WHERE namespace_name = :s AND upper(privilege_scope) NOT IN ('SCHEMA', 'FUNCTIONS')
+    AND ((identity_type = 'user' AND identity_name = :u) OR identity_type = 'public')
+"""
+_DATABASE = """
+    SELECT privilege_type, identity_type FROM svv_database_privileges
+    WHERE lower(database_name) = lower(:d)
+    AND upper(privilege_scope) NOT IN ('DATABASE', 'SCHEMAS', 'FUNCTIONS', 'LANGUAGES')
     AND ((identity_type = 'user' AND identity_name = :u) OR identity_type = 'public')
 """
 _USER = "SELECT usesuper FROM pg_user WHERE usename = :u"
@@ -68,7 +76,9 @@ _ATTACHED = (
     "WHERE relschema = :s AND relname = :t"
 )
 _WRITTEN = "SELECT polname FROM svv_rls_policy WHERE polname = :p"
-_LOOK = (*(_USER, _ROLES, _GROUPS, _WHOLE, _COLUMNS, _SCHEMA, _FILTERED, _ATTACHED, _WRITTEN),)
+_LOOK = (
+    *(_USER, _ROLES, _GROUPS, _WHOLE, _COLUMNS, _SCHEMA, _DATABASE, _FILTERED, _ATTACHED, _WRITTEN),
+)
 
 
 class RedshiftRights:
@@ -273,17 +283,26 @@ class RedshiftRights:
             whole,
             columns,
             schema,
+            database,
             filtered,
             attached,
             written,
-        ) = await redshift.all_rows(_LOOK, u=one.user, s=one.schema, t=one.table, p=one.policy)
+        ) = await redshift.all_rows(
+            _LOOK,
+            u=one.user,
+            s=one.schema,
+            t=one.table,
+            p=one.policy,
+            d=redshift.place.database,
+        )
         strays = [
             *("the project's user in Redshift is a superuser" for row in users if row[0]),
             *(f"the project's user in Redshift has the role {row[0]}" for row in roles),
             *(f"the project's user in Redshift is in the group {row[0]}" for row in groups),
             *("everybody in Redshift (PUBLIC) may use the table" for row in whole if _is_all(row)),
             *("everybody in Redshift (PUBLIC) may read columns" for row in columns if _is_all(row)),
-            *("rights on the whole schema reach the project or PUBLIC" for _ in schema[:1]),
+            *(f"{_whose(row)} has rights on all tables of the schema" for row in schema[:1]),
+            *(f"{_whose(row)} has rights on all tables of the database" for row in database[:1]),
         ]
         policies = set()
         for name, grantee, kind in attached:
@@ -314,6 +333,10 @@ def _is_fresh(instant: float) -> bool:
 
 def _is_all(row: list[Any]) -> bool:
     return bool(row[-1] == "public")
+
+
+def _whose(row: list[Any]) -> str:
+    return "everybody in Redshift (PUBLIC)" if _is_all(row) else "the project's user in Redshift"
 
 
 def _not_carried(asset: GovernedAsset, why: str) -> MeshplaneError:

@@ -16,7 +16,6 @@ from sqlglot import TokenType, exp
 from sqlglot.errors import ErrorLevel, OptimizeError, SqlglotError, UnsupportedError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
-from sqlglot.schema import MappingSchema
 
 from meshplane.services.query.aws_grammar import all_spelled_out
 from meshplane.services.query.aws_sql import Parsed, Seen, put_relations, schema_of, unresolved
@@ -84,8 +83,8 @@ def translate_over(
     """
     tree = parsed.tree
     parameters = _bound(tree, given)
-    put_relations(tree, dict(zip(parsed.names, seen, strict=True)))
-    schema = MappingSchema(schema_of(seen), dialect=_DIALECT)
+    put_relations(parsed, seen)
+    schema = schema_of(seen)
     try:
         tree = qualify(tree, dialect=_DIALECT, schema=schema, identify=True)
         all_spelled_out(tree)

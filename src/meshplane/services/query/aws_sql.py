@@ -10,10 +10,12 @@ the role that asks.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ErrorLevel, OptimizeError, ParseError, SqlglotError, TokenError
 from sqlglot.errors import UnsupportedError as Unsaid
 from sqlglot.optimizer.annotate_types import annotate_types
@@ -22,22 +24,30 @@ from sqlglot.optimizer.scope import traverse_scope
 from sqlglot.schema import MappingSchema
 
 from meshplane.services.query.aws_dialect import evened
-from meshplane.services.query.aws_grammar import all_spelled_out, check, spelled_out
+from meshplane.services.query.aws_grammar import all_spelled_out, check, check_growth, spelled_out
 from meshplane.services.query.aws_values import Parameters, even_comparisons
 from meshplane.services.query.sandbox.faults import DEEP, invalid, limit, refused
 from meshplane.services.query.sandbox.job import Column, Relation, RelationName
 
-_DIALECT, _TARGET = "duckdb", "athena"
+# By their names they would be looked up some forty times for each statement.
+_DIALECT, _TARGET = Dialect.get_or_raise("duckdb"), Dialect.get_or_raise("athena")
 _MOST_BYTES = 262_144  # of a query string, by Athena's own model
 _ONLY_SELECT = "On Athena only one SELECT may be run at a time."
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A statement that may go on: its tree, and the tables that it names, each once."""
+    """A statement that may go on.
+
+    Args:
+        tree: what was parsed.
+        names: the tables that it names, each once.
+        tables: their places in the tree, all of them.
+    """
 
     tree: exp.Expr
     names: tuple[RelationName, ...]
+    tables: tuple[exp.Table, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +95,12 @@ def parse(sql: str) -> Parsed:
     try:
         tree = spelled_out(tree)
         check(tree)
-        names = [_name_of(node) for node in _tables(tree)]
+        check_growth(tree)
+        tables = _tables(tree)
+        names = [_name_of(node) for node in tables]
     except RecursionError as error:
         raise limit(DEEP) from error
-    return Parsed(tree, tuple(dict.fromkeys(names)))
+    return Parsed(tree, tuple(dict.fromkeys(names)), tuple(tables))
 
 
 def translate(
@@ -108,15 +120,16 @@ def translate(
     """
     tree, parameters = parsed.tree, Parameters(given)
     parameters.put_into(tree)
-    put_relations(tree, dict(zip(parsed.names, seen, strict=True)))
-    schema = MappingSchema(schema_of(seen), dialect=_DIALECT)
+    put_relations(parsed, seen)
+    schema = schema_of(seen)
     try:
         tree = qualify(tree, dialect=_DIALECT, schema=schema, identify=True)
         all_spelled_out(tree)
         tree = annotate_types(tree, schema=schema, dialect=_DIALECT)
         lists = _lists(tree)
         even_comparisons(tree, parameters)
-        text = evened(tree).sql(_TARGET, unsupported_level=ErrorLevel.RAISE)
+        # The tree is used up, so the writer may change it and need not copy it first.
+        text = evened(tree).sql(_TARGET, copy=False, unsupported_level=ErrorLevel.RAISE)
     except Unsaid as error:
         raise refused("A part of the statement cannot be said in Athena's SQL.") from error
     except OptimizeError as error:
@@ -147,6 +160,8 @@ def shown_columns(relation: Relation) -> list[Column]:
 
 def _numbered(sql: str) -> str:
     """The text with `$1`, `$2`, … for its `?`, as only the text tells their order."""
+    if "?" not in sql:
+        return sql
     parts, end, number = [], 0, 0
     for token in sqlglot.tokenize(sql, read=_DIALECT):
         if token.token_type.name == "PLACEHOLDER" and token.text == "?":
@@ -177,24 +192,26 @@ def _name_of(node: exp.Table) -> RelationName:
     return RelationName(node.db or None, node.name)
 
 
-def put_relations(tree: exp.Expr, seen: Mapping[RelationName, Seen]) -> None:
-    """Puts database and table of Glue in the place of each name, and which version is read."""
-    for node in _tables(tree):
-        one = seen[_name_of(node)]
+def put_relations(parsed: Parsed, seen: Sequence[Seen]) -> None:
+    """Puts database and table of Glue in the place of each name, and which version is read.
+
+    Args:
+        parsed: the statement.
+        seen: its relations, in the order of its names.
+    """
+    by_name = dict(zip(parsed.names, seen, strict=True))
+    written: set[str] = set()
+    for node in parsed.tables:
+        one = by_name[_name_of(node)]
         if not node.alias:
             node.set("alias", exp.TableAlias(this=exp.to_identifier(node.name, quoted=True)))
-        written = node.db
+        written.add(node.db.lower())
         node.set("db", exp.to_identifier(one.relation.schema, quoted=True))
         node.set("this", exp.to_identifier(one.relation.name, quoted=True))
         node.set("version", _version(one))
-        if written:
-            _drop_database(tree, written)
-
-
-def _drop_database(tree: exp.Expr, written: str) -> None:
-    """`sea.crew.name` is the column of the alias `crew`."""
-    for column in tree.find_all(exp.Column):
-        if column.db.lower() == written.lower():
+    # `sea.crew.name` is the column of the alias `crew`.
+    for column in parsed.tree.find_all(exp.Column):
+        if column.db and column.db.lower() in written:
             column.set("db", None)
 
 
@@ -223,14 +240,38 @@ def _version(one: Seen) -> exp.Version | None:
     )
 
 
-def schema_of(seen: Sequence[Seen]) -> dict[str, object]:
-    """The columns that are shown, as a schema to qualify names by."""
-    found: dict[str, object] = {}
+def schema_of(seen: Sequence[Seen]) -> MappingSchema:
+    """The columns that are shown, as a schema to qualify names by.
+
+    Raises:
+        Invalid: SQL_INVALID, of a relation no column is shown.
+    """
+    found: dict[str, Any] = {}
+    types: dict[str, exp.DataType] = {}
     for one in seen:
-        database = found.setdefault(f'"{one.relation.schema}"', {})
-        columns = {f'"{it.name}"': it.sql_type for it in shown_columns(one.relation)}
-        database[f'"{one.relation.name}"'] = columns  # type: ignore[index]
-    return found
+        columns = {}
+        for column in shown_columns(one.relation):
+            kind = column.sql_type
+            if kind not in types:
+                # A node of a tree belongs to one statement.
+                types[kind] = _type(kind).copy()
+            columns[_folded(column.name)] = types[kind]
+        if not columns:
+            raise unresolved(seen)
+        database = found.setdefault(_folded(one.relation.schema), {})
+        database[_folded(one.relation.name)] = columns
+    return MappingSchema(found, dialect=_DIALECT, normalize=False)
+
+
+@lru_cache(4096)
+def _folded(name: str) -> str:
+    """A name as it is compared."""
+    return str(_DIALECT.normalize_identifier(exp.to_identifier(name, quoted=True)).name)
+
+
+@lru_cache(1024)
+def _type(text: str) -> exp.DataType:
+    return exp.DataType.from_str(text, dialect=_DIALECT, udt=True)
 
 
 def unresolved(seen: Sequence[Seen]) -> Exception:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # it loads the parser
     from meshplane.services.query.aws_sql import Parsed, Seen, Translated
 
 _MOST = 256
+# Characters of a statement that is parsed at once: whatever it holds, that takes no longer than a
+# thread would keep the interpreter to itself, and to wait for a thread takes a third of it.
+_SHORT = 400
 _LONGEST = 16_384  # characters of a statement and its values that are kept
 
 T = TypeVar("T")
@@ -65,7 +68,7 @@ class Translations:
         found = self._names.get(sql)
         if found is not None:
             return Read(found)
-        parsed = await asyncio.to_thread(parse, sql)
+        parsed = parse(sql) if len(sql) <= _SHORT else await asyncio.to_thread(parse, sql)
         if len(sql) <= _LONGEST:
             self._names.put(sql, parsed.names)
         return Read(parsed.names, parsed)
