@@ -32,6 +32,9 @@ run: $(VENV)/.package $(VENV)/.sample ## start the server with the sample mesh i
 demo-aws: setup-dev ## play the journey on a sandbox of AWS; ARGS="--json"
 	@$(BIN)/meshplane demo --aws $(ARGS)
 
+# Servers and commands start hundreds of times there: each would compile the whole product again.
+test test-long: export PYTHONDONTWRITEBYTECODE :=
+
 test: setup-dev ## run the tests; ARGS="-k word" picks some
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope $(ARGS)
 

@@ -1,10 +1,12 @@
-"""What every test shares: one event loop library, and steady limits on a busy machine."""
+"""What every test shares: an event loop library, steady limits on a busy machine, an order."""
 
 import fcntl
 from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
+
+from tests.longest_first import LONGEST_FIRST
 
 # A test on a busy machine may take long without being wrong; a failure names what repeats it.
 settings.register_profile("meshplane", deadline=None, print_blob=True)
@@ -15,6 +17,19 @@ settings.load_profile("meshplane")
 def anyio_backend() -> str:
     """The event loop that async tests run on: the one that the server uses."""
     return "asyncio"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets pytest-xdist hand files out in our order; its own begins with those of most tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts long files first, so that no worker begins one when the others are done."""
+    rank = {path: number for number, path in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 
 
 @pytest.hookimpl(wrapper=True)

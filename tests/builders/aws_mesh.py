@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -132,7 +132,7 @@ class AwsMesh:
         seen, since = -1, time.monotonic()
         while True:
             calls = self.calls().total()
-            if calls != seen:
+            if calls != seen or self._waits_for_answers():
                 seen, since = calls, time.monotonic()
             elif time.monotonic() - since > _QUIET_SECONDS:
                 left = self.open_work()
@@ -182,6 +182,13 @@ class AwsMesh:
             for item in list(found.all_items())
         ]
 
+    def _waits_for_answers(self) -> bool:
+        """Whether a call goes on: one that gets no answer does until the mesh gives it up."""
+        return any(
+            not one.ended and (one.service, one.operation) not in _LOOKS
+            for one in self.sandbox.calls.all()
+        )
+
     def _hurry(self, give_up: float) -> None:
         """Shows what SQS hides: on AWS a message that failed comes again after a minute."""
         from moto.sqs.models import sqs_backends
@@ -212,11 +219,14 @@ def _waits_for_people(item: Mapping[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def aws_mesh(parts: str = "all", **variables: str) -> Iterator[AwsMesh]:
+def aws_mesh(
+    parts: str = "all", *, arguments: Sequence[str] = (), **variables: str
+) -> Iterator[AwsMesh]:
     """Starts a sandbox and a mesh on it, prepared as the guide says.
 
     Args:
         parts: what runs on AWS.
+        arguments: further ones of `meshplane serve`.
         variables: further ones of the mesh's environment.
     """
     accounts = (OWNER, CONSUMER, STRANGER)
@@ -225,7 +235,7 @@ def aws_mesh(parts: str = "all", **variables: str) -> Iterator[AwsMesh]:
         _warm(sandbox)
         with _set({**_variables(sandbox, parts), **variables}):
             _prepare()
-            with running_server() as server:
+            with running_server(*arguments) as server:
                 mesh = AwsMesh(sandbox, server)
                 try:
                     yield mesh

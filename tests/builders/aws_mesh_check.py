@@ -225,7 +225,7 @@ class Checker:
             for page in pages
             for url in page.get("QueueUrls", ())
         ]
-        yield from _differences("queue of a stack", [project for project, _ in well], queues)
+        yield from _differences("queue of a stack", wanted, queues)
         for name in {one["StackName"] for one in stacks}:
             sets = self._mesh.owner.run("cloudformation", "list_change_sets", StackName=name)
             for one in sets["Summaries"]:

@@ -3,23 +3,16 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-from botocore.session import get_session
 
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.aws.place import AwsPlace
 from meshplane.sandbox.server import AwsSandbox
+from tests.builders.aws_sessions import session_with
 
 REGION = "eu-central-1"
-
-
-@cache
-def _loader() -> Any:
-    return get_session().get_component("data_loader")
 
 
 @contextmanager
@@ -55,11 +48,7 @@ def aws_with(
     **place: Any,
 ) -> Aws:
     """AWS as the owner of an access key sees it."""
-    session = get_session()
-    # Models are read once for all tests of a process.
-    session.register_component("data_loader", _loader())
-    session.set_credentials(access_key, secret, token)
-    return Aws(place_of(sandbox, account, **place), session)
+    return Aws(place_of(sandbox, account, **place), session_with(access_key, secret, token))
 
 
 def aws_as(sandbox: AwsSandbox, role_arn: str, session: str = "test", **place: Any) -> Aws:

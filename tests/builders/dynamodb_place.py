@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from botocore.session import get_session
-
 from meshplane.kit.clock import Clock, FixedClock
 from meshplane.kit.ids import id_maker
 from meshplane.platform.aws.calls import Aws
@@ -24,6 +22,7 @@ from meshplane.platform.aws.dynamodb_items import Shape
 from meshplane.platform.aws.dynamodb_layout import OWN_TABLES, prepare
 from meshplane.platform.aws.place import AwsPlace
 from meshplane.platform.tables import Table
+from tests.builders.aws_sessions import session_with
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 _numbers = itertools.count(1)
@@ -73,8 +72,7 @@ def server_url() -> str:
 
 @functools.cache
 def _shared() -> Aws:
-    session = get_session()
-    session.set_credentials("AKIAIOSFODNN7EXAMPLE", "a-key-of-nobody")
+    session = session_with("AKIAIOSFODNN7EXAMPLE", "a-key-of-nobody")
     return Aws(AwsPlace(REGION, ACCOUNT, endpoint_url=server_url()), session)
 
 

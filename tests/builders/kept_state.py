@@ -1,10 +1,14 @@
-"""What a home keeps, read beside the server: to see whether a refused request left anything."""
+"""What a home keeps, read beside the server: to see whether a refused request left anything.
+
+Tests look thousands of times, so a home is opened once, and read anew only after a commit.
+"""
 
 import hashlib
+import marshal
+import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 from meshplane.events.rules import RESERVED_QUEUES
@@ -36,23 +40,13 @@ _UNDER_WAY = (
 _SOON_SECONDS = 2.0
 # A message that somebody works on is hidden for ten seconds, again and again.
 _TAKEN_SECONDS = 11.0
+_STATEMENTS_KEPT = 256
 
 
 def kept_state(home: Path) -> dict[str, str]:
     """A digest of each table's rows, the outbox among them, and of the lake's file names."""
-    with _opened(home) as database:
-        tables = database.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%\\_search%' "
-            "ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-        ).fetchall()
-        state = {
-            name: _digest(map(repr, database.execute(f'SELECT * FROM "{name}" ORDER BY 1, 2')))
-            for (name,) in tables
-            if name not in _ALWAYS_MOVING
-        }
-    lake = home / "lake"
-    files = sorted(str(file.relative_to(lake)) for file in lake.rglob("*") if file.is_file())
-    return {**state, "lake": _digest(files)}
+    lake = str(home / "lake")
+    return {**_look_into(home).rows(), "lake": _digest(sorted(_files_below(lake)))}
 
 
 def settled_state(home: Path) -> dict[str, str]:
@@ -63,48 +57,122 @@ def settled_state(home: Path) -> dict[str, str]:
 
 def settle(home: Path) -> None:
     """Returns when nothing is under way in the mesh: all of it waits for people or for a time."""
+    look = _look_into(home)
     give_up = time.monotonic() + _LONGEST_WAIT_SECONDS
     last = None
-    while (now := _movement(home)) != last or any(now[2:]):
+    while (now := look.movement()) != last or any(now[2:]):
+        if look.rested_at == now[0] and not any(now[2:]):
+            return  # nothing has happened since, that anybody could follow up
         assert time.monotonic() < give_up, f"the mesh does not come to rest: {now}"
         last = now
         time.sleep(_PAUSE_SECONDS)
+    look.rested_at = now[0]
 
 
 def audit_records(home: Path) -> int:
-    """How many records the audit trail has."""
-    with _opened(home) as database:
-        count: int = database.execute("SELECT count(*) FROM AuditTrail").fetchone()[0]
-    return count
+    """How many records the audit trail has; they are numbered one after another."""
+    return _look_into(home).last_of("AuditTrail")
 
 
-def _movement(home: Path) -> list[int]:
-    """How much happened so far, twice, and how much of each kind is under way."""
-    now = time.time()
-    soon = {
-        "soon": int((now + _SOON_SECONDS) * 1000),
-        "taken": int((now + _TAKEN_SECONDS) * 1000),
-    }
-    with _opened(home) as database:
-        counts = [
-            database.execute(f"SELECT coalesce(max(sequence), 0) FROM {table}").fetchone()[0]
-            for table in ("Outbox", "AuditTrail")
-        ]
-        return counts + [database.execute(query, soon).fetchone()[0] for query in _UNDER_WAY]
+def forget(home: Path) -> None:
+    """Closes what was opened in a home that goes."""
+    look = _LOOKS.pop(home, None)
+    if look is not None:
+        look.close()
 
 
-@contextmanager
-def _opened(home: Path) -> Iterator[sqlite3.Connection]:
-    database = sqlite3.connect(f"file:{home / 'meshplane.db'}?mode=ro", uri=True)
+class _Look:
+    """One connection into a home's database, beside its server.
+
+    Attributes:
+        rested_at: how many events there had been when the mesh last was at rest.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._database = sqlite3.connect(
+            f"file:{home / 'meshplane.db'}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            cached_statements=_STATEMENTS_KEPT,
+        )
+        self._tables: list[str] = []
+        self._read_at: tuple[int, int] | None = None
+        self._rows: dict[str, str] = {}
+        self.rested_at: int | None = None
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._database.close()
+
+    def rows(self) -> dict[str, str]:
+        """A digest of each table's rows, all as of one commit."""
+        self._database.execute("BEGIN")
+        try:
+            schema = self._number("PRAGMA schema_version")
+            # It moves with every commit of somebody else.
+            now = (schema, self._number("PRAGMA data_version"))
+            if now != self._read_at:
+                if self._read_at is None or self._read_at[0] != schema:
+                    self._tables = self._tables_there()
+                self._rows = {name: self._digest_of(name) for name in self._tables}
+                self._read_at = now
+        finally:
+            self._database.execute("COMMIT")
+        return self._rows
+
+    def movement(self) -> list[int]:
+        """How much happened so far, twice, and how much of each kind is under way."""
+        now = time.time()
+        soon = {
+            "soon": int((now + _SOON_SECONDS) * 1000),
+            "taken": int((now + _TAKEN_SECONDS) * 1000),
+        }
+        under_way = [self._database.execute(query, soon).fetchone()[0] for query in _UNDER_WAY]
+        return [self.last_of("Outbox"), self.last_of("AuditTrail"), *under_way]
+
+    def last_of(self, log: str) -> int:
+        """The number of the last row of the outbox or the audit trail."""
+        return self._number(f"SELECT coalesce(max(sequence), 0) FROM {log}")
+
+    def _number(self, statement: str) -> int:
+        number: int = self._database.execute(statement).fetchone()[0]
+        return number
+
+    def _tables_there(self) -> list[str]:
+        found = self._database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%\\_search%' "
+            "ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        ).fetchall()
+        return [name for (name,) in found if name not in _ALWAYS_MOVING]
+
+    def _digest_of(self, table: str) -> str:
+        return _digest(self._database.execute(f'SELECT * FROM "{table}" ORDER BY 1, 2').fetchall())
+
+
+_LOOKS: dict[Path, _Look] = {}
+
+
+def _look_into(home: Path) -> _Look:
+    look = _LOOKS.get(home)
+    if look is None:
+        look = _LOOKS[home] = _Look(home)
+    return look
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """The paths of all files in a folder and those below, without links followed."""
     try:
-        yield database
-    finally:
-        database.close()
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return  # a folder may go while it is looked for
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_below(entry.path)
+        elif entry.is_file():
+            yield entry.path
 
 
-def _digest(lines: Iterable[str]) -> str:
-    digest, count = hashlib.sha256(), 0
-    for line in lines:
-        digest.update(line.encode() + b"\n")
-        count += 1
-    return f"{count}:{digest.hexdigest()[:16]}"
+def _digest(rows: list[tuple[object, ...]] | list[str]) -> str:
+    # The second format writes equal values in equal bytes, whoever else refers to them.
+    told = marshal.dumps(rows, 2)
+    return f"{len(rows)}:{hashlib.sha256(told).hexdigest()[:16]}"

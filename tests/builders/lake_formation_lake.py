@@ -6,14 +6,13 @@ in the folder lies where it is, so that other processes open the same one.
 
 from pathlib import Path
 
-from botocore.session import get_session
-
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.place import AwsPlace
 from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.lake.aws import LakeFormationLake
 from meshplane.services.lake.ports import LakeGrants
 from tests.builders.aws_sandbox import REGION
+from tests.builders.aws_sessions import session_with
 
 _ACCOUNT = "111122223333"
 _FILE = "sandbox-address"
@@ -37,9 +36,8 @@ def stop_sandbox() -> None:
 
 def root_of(url: str) -> Aws:
     """AWS as the root of the mesh's account sees it."""
-    session = get_session()
-    session.set_credentials(f"ASBX{_ACCOUNT}", "secret")
-    return Aws(AwsPlace(REGION, _ACCOUNT, endpoint_url=url, read_seconds=20.0), session)
+    place = AwsPlace(REGION, _ACCOUNT, endpoint_url=url, read_seconds=20.0)
+    return Aws(place, session_with(f"ASBX{_ACCOUNT}", "secret"))
 
 
 def _prepared() -> str:

@@ -32,7 +32,7 @@ _BEGINNINGS = {
     "Projects": ("ProjectCreated", {"createProject"}, "Project"),
     "Tables": (
         "TableCreated",
-        {"createTable", "createTableFromQuery", "createExternalTable"},
+        {"createTable", "createTableFromQuery", "createTableFromCrawl", "createExternalTable"},
         "Table",
     ),
     "Assets": ("AssetPublished", {"publishAsset"}, "Asset"),

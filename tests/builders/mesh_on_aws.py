@@ -13,10 +13,12 @@ from meshplane.kit.clock import SystemClock
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.datazone import DataZone
 from meshplane.platform.aws.names import (
+    CRAWL_ROLE,
     PORTAL_ROLE,
     domain_bucket,
     project_role_arn,
     project_workgroup,
+    projects_boundary_arn,
     role_arn,
 )
 from meshplane.run.aws_prepare import prepare
@@ -29,7 +31,9 @@ from meshplane.services.projects.aws import AwsWorkspaces
 from meshplane.services.projects.repositories import Repositories
 from meshplane.services.query.aws_athena import Workgroups, WorkgroupSettings
 from meshplane.services.tables.aws_buckets import DomainBuckets
+from meshplane.services.tables.aws_crawl_rights import CrawlRights
 from meshplane.services.tables.aws_glue import GlueCatalog
+from tests.builders.raw_areas import csv, s3_area
 
 GROUPS = ("mesh-admins", "mesh-auditors")
 
@@ -69,6 +73,15 @@ def new_domain(aws: Aws, domain: str) -> str:
     return bucket
 
 
+def crawled(aws: Aws, domain: str, project_id: str) -> None:
+    """Files in the raw area of a project, crawled by its crawler."""
+    rights = CrawlRights(aws, role_arn(aws.place, CRAWL_ROLE))
+    place = s3_area(aws, domain_bucket(aws.place, domain), project_id, rights=rights)
+    place.put("gauges/a.csv", csv("gauge,level", "north,3"))
+    tables = asyncio.run(place.crawl()).tables
+    assert [(one.name, one.problem) for one in tables] == [("gauges", "")]
+
+
 def new_table(aws: Aws, domain: str, name: str) -> None:
     """A table of a domain, as Glue has it."""
     at = f"s3://{domain_bucket(aws.place, domain)}/{name}"
@@ -89,7 +102,8 @@ def foreign_table(aws: Aws, database: str, name: str, at: str) -> None:
 def new_project(aws: Aws, project_id: str, domain: str, folder: Path) -> str:
     """A project's role and workgroup; the role's ARN."""
     bucket = domain_bucket(aws.place, domain)
-    AwsWorkspaces(aws, Repositories(folder, SystemClock())).prepare(bucket, project_id)
+    repositories, bound = Repositories(folder, SystemClock()), projects_boundary_arn(aws.place)
+    AwsWorkspaces(aws, repositories, boundary=bound).prepare(bucket, project_id)
     name = project_workgroup(aws.place, project_id)
     results = f"s3://{bucket}/temp/{project_id}/"
     asyncio.run(Workgroups(aws, WorkgroupSettings()).ensure(name, results))

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-from botocore.session import Session, get_session
+from botocore.session import Session
 
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.place import AwsPlace
+from tests.builders.aws_sessions import session_with
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
@@ -15,9 +16,7 @@ ACCOUNT = "123456789012"
 
 def nobody() -> Session:
     """Credentials that moto takes; a session of its own for each `Aws`."""
-    session = get_session()
-    session.set_credentials("AKIAIOSFODNN7EXAMPLE", "a-key-of-nobody")
-    return session
+    return session_with("AKIAIOSFODNN7EXAMPLE", "a-key-of-nobody")
 
 
 @contextmanager
@@ -43,6 +42,6 @@ def moto_aws(prefix: str = "") -> Iterator[Aws]:
 def empty(aws: Aws) -> None:
     """Takes away all that is in moto."""
     url = aws.place.endpoint_url
-    httpx.post(f"{url}/moto-api/reset", trust_env=False)
+    httpx.post(f"{url}/moto-api/reset", trust_env=False, verify=False)
     config = {"stepfunctions": {"execute_state_machine": True}}
-    httpx.post(f"{url}/moto-api/config", json=config, trust_env=False)
+    httpx.post(f"{url}/moto-api/config", json=config, trust_env=False, verify=False)

@@ -44,12 +44,19 @@ def by_account(account: str) -> dict[str, Any]:
 
 
 def prepared(
-    root: Aws, parts: Sequence[str], mesh: Identities, *, plan: bool = False
+    root: Aws,
+    parts: Sequence[str],
+    mesh: Identities,
+    *,
+    plan: bool = False,
+    template_services: Sequence[str] = (),
 ) -> list[Done]:
     """What is told when an account is prepared for some parts of such a mesh."""
 
     async def run() -> list[Done]:
-        steps = steps_of(root, parts, zone_of(root), identities=mesh)
+        steps = steps_of(
+            root, parts, zone_of(root), identities=mesh, template_services=template_services
+        )
         return [done async for done in prepare(steps, plan=plan)]
 
     return asyncio.run(run())

@@ -10,6 +10,7 @@ from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Judge
 from meshplane.events.consumer import Consumer
 from meshplane.events.lane import CURSORS, PARKED
+from meshplane.events.queues import DEAD_LETTERS, MESSAGES
 from meshplane.kit.clock import SystemClock
 from meshplane.kit.ids import id_maker
 from meshplane.platform.events import StoredEvent
@@ -41,6 +42,8 @@ from tests.builders.portals import PortalUnderTest, role_of
 TABLES = (
     CURSORS,
     PARKED,
+    MESSAGES,
+    DEAD_LETTERS,
     *domains_store.TABLES,
     *projects_store.TABLES,
     *assets_store.TABLES,
@@ -109,7 +112,7 @@ class PortalMesh:
             *(self.domains, self.projects, self.assets, self.subscriptions),
             *(self.glossaries, self.terms, self.forms),
         )
-        found = [one for part in parts for one in await part.drift()]
+        found = [one for part in parts for one in (await part.drift(200)).found]
         return [(one.kind, one.field, one.theirs) for one in found]
 
     async def domain(self, **more: Any) -> str:

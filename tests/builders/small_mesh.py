@@ -78,6 +78,7 @@ class SmallMesh:
         run: a quality run of readings. query: one of the owner's that has ended.
         view: one of `tides` over readings, which is not published.
         deployment: one of `tides` to staging. promotion: a request of `tides` from dev to staging.
+        crawl: one of the raw area of `tides`, which has found `gauges`.
         share: of readings with another account, which has not accepted.
         reconciliation: one of the harbour's lake, which has ended.
         shown_reconciliations: one of the portal, and one of the lake's catalogue.
@@ -141,6 +142,7 @@ class SmallMesh:
             self.ask("administrator", "POST", f"{path}/reconcile", {})["reconciliationId"]
             for path in ("/catalog/portal", "/tables/projection")
         ]
+        self._crawl()
         self._words()
         self._environments()
         self._workflows()
@@ -151,6 +153,16 @@ class SmallMesh:
         for rule in self.ask("administrator", "GET", "/events/rules?limit=200")["items"]:
             if rule["scheduleExpression"] is not None:
                 self.ask("administrator", "POST", f"/events/rules/{rule['name']}/disable")
+
+    def _crawl(self) -> None:
+        bucket = self.ask("domain-owner", "GET", f"/domains/{self.harbour}")["bucket"]
+        area = self.server.home / "lake" / bucket / "projects" / self.tides / "raw"
+        (area / "gauges").mkdir(parents=True, exist_ok=True)
+        (area / "gauges" / "a.csv").write_text("gauge,level\nnorth,3\n")
+        begun = self.ask("owner", "POST", "/tables/crawls", {"projectId": self.tides})
+        self.crawl = begun["crawlId"]
+        path = f"/tables/crawls/{self.crawl}"
+        _wait_for(lambda: self.ask("owner", "GET", path)["status"] == "SUCCEEDED")
 
     def _words(self) -> None:
         words = {"domainId": self.harbour, "name": "Words of the sea"}

@@ -6,8 +6,8 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,6 @@ class Hook:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
         except asyncio.IncompleteReadError:
-            writer.close()
             return
         lines = head.strip().split("\r\n")
         headers = {
@@ -49,7 +48,6 @@ class Hook:
         self.got.append((lines[0], headers, body))
         writer.write(self.answers.pop(0) if self.answers else answer(204))
         await writer.drain()
-        writer.close()
 
 
 def answer(status: int, *headers: str, body: bytes = b"") -> bytes:
@@ -57,16 +55,48 @@ def answer(status: int, *headers: str, body: bytes = b"") -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(serve: Serve) -> AsyncIterator[str]:
+    """A server on this machine, by its address; at its end none of its connections is open."""
+    talks: list[asyncio.Future[None]] = []
+    begun: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended = asyncio.get_running_loop().create_future()
+        talks.append(ended)
+        begun.put_nowait(writer.get_extra_info("peername"))
+        # The other side may leave before it has heard all.
+        with suppress(ConnectionError):
+            await serve(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.set_result(None)
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        async with asyncio.timeout(10):
+            # Who came and left may not have been let in yet. They are let in in their order.
+            _, last = await asyncio.open_connection(*server.sockets[0].getsockname())
+            while await begun.get() != last.get_extra_info("sockname"):
+                pass
+            server.close()
+            last.close()
+            await last.wait_closed()
+            await asyncio.gather(*talks)
+
+
 @asynccontextmanager
 async def listening(*answers: bytes) -> AsyncIterator[Hook]:
     hook = Hook(list(answers))
-    server = await asyncio.start_server(hook.serve, "127.0.0.1", 0)
-    hook.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
-    try:
+    async with serving(hook.serve) as url:
+        hook.url = f"{url}/hook"
         yield hook
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 class Sender:
@@ -202,18 +232,15 @@ async def test_answer_that_never_ends__is_cut_off(sender: Sender) -> None:
 
 
 async def test_slow_answer__ends_at_its_time() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
     outbound = Outbound()
-    with pytest.raises(Unavailable) as caught:
-        await outbound.request("GET", f"http://127.0.0.1:{port}/", timeout_seconds=0.05)
-    assert caught.value.code == "OUTBOUND_TIMEOUT"
-    await outbound.close()
-    server.close()
+    async with serving(serve) as url:
+        with pytest.raises(Unavailable) as caught:
+            await outbound.request("GET", f"{url}/", timeout_seconds=0.05)
+        assert caught.value.code == "OUTBOUND_TIMEOUT"
+        await outbound.close()
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,35 @@
-"""Every call of a flow fails: it ends done or undone, nothing is there twice, nothing forgotten.
+"""Calls of a flow fail: it ends done or undone, nothing is there twice, nothing is forgotten.
 
 A real mesh, all of whose parts run on the sandbox, is asked over HTTP. Each case lets one call of
 AWS fail (by an error of the service, by a time-out, by an answer that is lost after the effect)
 and compares what the mesh says of itself with what is there. How long things take on AWS, and what
 its clients repeat by themselves, these cases do not show (needs AWS).
 
-`FLOW_CASE="share lakeformation GrantPermissions 2 timeout"` plays one case alone.
+`FLOW_CASE="share lakeformation GrantPermissions 2 timeout"` plays one case alone;
+`test_flows_on_aws_whole` plays all that there are.
 """
 
 import os
 import random
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from meshplane.sandbox.faults import Fault, Kind
 from tests.builders import seeds
-from tests.builders.aws_flows import DOMAIN, FLOWS, LINKS, World, template
+from tests.builders.aws_flow_cases import Case, Stand, say
+from tests.builders.aws_flows import DOMAIN, FLOWS, LINKS, template
 from tests.builders.aws_mesh import AwsMesh, aws_mesh
 from tests.builders.aws_mesh_check import Checker
 from tests.builders.sharing_world import CONSUMER, OWNER
 
 pytestmark = [pytest.mark.fault]
 
-KINDS: tuple[Kind, ...] = ("error", "timeout", "lost_answer")
-# What state machines call, not the mesh: of these, Step Functions knows no lost answers.
-OF_MACHINES = {("sqs", "SendMessage"), ("sns", "Publish")}
 CASES_OF_A_FLOW = 2
 # A call that waits for something may come less often than it did: then another case is played.
 MOST_TRIES = 3 * CASES_OF_A_FLOW
-LEAST_MET = 0.8
 ONE_CASE = "FLOW_CASE"
 
 # Of each flow, what it cannot do without, and the fewest calls that make it a flow at all.
@@ -45,88 +40,6 @@ NEEDS = {
     "deploy": {"cloudformation", "dynamodb", "events"},
     "promote": {"cloudformation", "dynamodb", "events", "sns", "sqs", "stepfunctions"},
 }
-
-
-@dataclass(frozen=True)
-class Case:
-    """The nth call of an operation, from the flow's begin on, and how it fails."""
-
-    flow: str
-    service: str
-    operation: str
-    nth: int
-    kind: Kind
-
-    @classmethod
-    def of(cls, text: str) -> "Case":
-        """The case that `str` made the text of."""
-        flow, service, operation, nth, kind = text.split()
-        return cls(flow, service, operation, int(nth), kind)  # type: ignore[arg-type] # checked
-
-    def __str__(self) -> str:
-        return f"{self.flow} {self.service} {self.operation} {self.nth} {self.kind}"
-
-
-class Stand:
-    """A mesh, what was played in it, and what its flows call when nothing fails."""
-
-    def __init__(self, mesh: AwsMesh) -> None:
-        self.mesh = mesh
-        self.world = World(mesh)
-        self.checker = Checker(self.world)
-        self._calls: dict[str, Counter[tuple[str, str]]] = {}
-
-    def calls(self, flow: str) -> Counter[tuple[str, str]]:
-        """What a flow calls when nothing fails."""
-        if flow not in self._calls:
-            assert self.play(flow, None) == "done"
-            self._calls[flow] = self.mesh.calls()
-        return self._calls[flow]
-
-    def play(self, flow: str, fault: Fault | None) -> str:
-        """Plays a flow while a call fails, and gives how it ended, once the mesh is at rest."""
-        one, sandbox = FLOWS[flow](self.world), self.mesh.sandbox
-        one.prepare()
-        self.mesh.rest()
-        self.checker.note_told()
-        if fault is not None:
-            sandbox.faults.add(fault)
-        one.play()
-        self.mesh.rest()
-        sandbox.faults.clear()
-        return one.look()
-
-    def judge(self, case: Case) -> tuple[bool, list[str]]:
-        """Plays a case, reconciles, and tells whether its call came, and what is wrong then."""
-        fault = Fault(case.service, case.operation, case.kind, nth=case.nth)
-        ended = self.play(case.flow, fault)
-        met = [one for one in self.mesh.sandbox.calls.all() if _is_met(one.outcome, case.kind)]
-        self.checker.note_told()
-        self.checker.reconcile()
-        self.mesh.rest()
-        found = self.checker.problems()
-        if ended not in {"done", "undone"}:
-            found.append(f"it ended {ended}")
-        _say(f"{case}: {ended}{'' if met else ', the call did not come'}")
-        return bool(met), [f"{case}: {one}" for one in found]
-
-    def cases(self, flow: str) -> list[Case]:
-        """Every call of a flow, failing in every way."""
-        return [
-            Case(flow, service, operation, nth, kind)
-            for (service, operation), times in sorted(self.calls(flow).items())
-            for nth in range(1, times + 1)
-            for kind in KINDS
-            if (service, operation) not in OF_MACHINES or kind == "error"
-        ]
-
-
-def _is_met(outcome: str, kind: Kind) -> bool:
-    return outcome == kind or (kind == "error" and "Internal" in outcome)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +54,7 @@ def test_nothing_fails__the_flow_is_done_and_its_calls_are_counted(stand: Stand,
     services = Counter({service: 0 for service, _ in calls})
     for (service, _), times in calls.items():
         services[service] += times
-    _say(f"{flow}: {calls.total()} calls: {dict(services.most_common())}")
+    say(f"{flow}: {calls.total()} calls: {dict(services.most_common())}")
     stand.checker.note_told()
     assert services.keys() >= NEEDS[flow]
     assert stand.checker.problems() == []
@@ -266,15 +179,3 @@ def shown_as(documents: dict[str, Any], key: str, **members: Any) -> Iterator[No
     documents[key] = {**before, **members}
     yield
     documents[key] = before
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("flow", FLOWS)
-def test_every_call_fails__the_flow_ends_done_or_undone_and_nothing_is_twice_or_forgotten(
-    stand: Stand, flow: str
-) -> None:
-    cases = stand.cases(flow)
-    random.Random(seeds.fresh()).shuffle(cases)
-    judged = [stand.judge(case) for case in cases]
-    assert [problem for _, found in judged for problem in found] == []
-    assert sum(met for met, _ in judged) >= LEAST_MET * len(cases)

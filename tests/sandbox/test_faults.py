@@ -1,7 +1,8 @@
 """Calls fail when and how they were told to."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -32,6 +33,13 @@ def once(sandbox: AwsSandbox) -> Iterator[Aws]:
 
 def databases(aws: Aws) -> list[str]:
     return [each["Name"] for each in aws.run("glue", "get_databases")["DatabaseList"]]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 10.0
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
 
 
 def create(aws: Aws, name: str) -> None:
@@ -95,6 +103,23 @@ def test_timeout__leaves_nothing_behind_and_waits_for_the_client(
     impatient.close()
     assert databases(once) == []
     assert sandbox.calls.all("glue", "create_database")[0].outcome == "timeout"
+
+
+def test_timeout__the_call_goes_on_until_the_client_hangs_up(
+    sandbox: AwsSandbox, once: Aws
+) -> None:
+    impatient = aws_of(sandbox, most_attempts=1, read_seconds=1.5)
+    sandbox.faults.add(Fault("glue", "GetDatabases", "timeout"))
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(databases, impatient)
+        wait_until(lambda: sandbox.calls.count("glue", "get_databases") == 1)
+        call = sandbox.calls.all("glue", "get_databases")[0]
+        assert not call.ended
+        assert isinstance(asked.exception(), AwsUnavailable)
+    impatient.close()
+    wait_until(lambda: call.ended)
+    once.run("glue", "get_databases")
+    assert sandbox.calls.all("glue", "get_databases")[-1].ended
 
 
 def test_lost_answer__leaves_the_effect_behind(sandbox: AwsSandbox, once: Aws) -> None:

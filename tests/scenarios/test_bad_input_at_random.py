@@ -15,7 +15,7 @@ from tests.builders.valid_requests import SENDER, WRITES, request_for
 pytestmark = pytest.mark.scenario
 
 SEED = 20_261_121
-REQUESTS_OF_EACH = 70
+REQUESTS_OF_EACH = 35
 REQUESTS_OF_EACH_LONG = 2_000
 _RENEWED_AFTER = 14  # a damaged request may still hold, and then its base is used up
 

@@ -31,6 +31,8 @@ def cloud_imports(file: File) -> list[str]:
     """Imports of the AWS client anywhere but in adapters, in `platform/aws` and in the sandbox."""
     if re.fullmatch(r"aws(_\w+)?\.py", file.parts[-1]) or file.path.startswith(CLOUD_PLACES):
         return []
+    if not any(client in file.text for client in CLOUD_CLIENTS):
+        return []  # nothing to parse
     return [
         file.at(line, f"{name} belongs into an aws.py beside its port")
         for line, name in imports(file)
@@ -43,6 +45,8 @@ def environment_reads(file: File) -> list[str]:
     if file.path.startswith("src/meshplane/run/"):
         return []
     names = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
+    if not any(name in file.text for name in names):
+        return []  # nothing to parse
     lines = [
         node.lineno
         for node in ast.walk(file.tree)
@@ -59,6 +63,8 @@ def inside_imports(file: File) -> list[str]:
     """Imports, by a service, of more than another service's `api`."""
     if not file.path.startswith("src/meshplane/services/") or len(file.parts) < 5:
         return []
+    if "services" not in file.text:
+        return []  # nothing to parse
     own = file.parts[3]
     found = []
     for line, name in imports(file):

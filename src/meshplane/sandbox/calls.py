@@ -30,6 +30,7 @@ class Call:
         parameters: as boto3 has them, without long payloads; empty where they were not read.
         outcome: `ok`, the code of an error, `timeout`, or `lost_answer`; `running` until it ends.
         status: of HTTP; 0 where no answer went out.
+        ended: whether it was answered, or its client hung up.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Call:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     outcome: str = "running"
     status: int = 0
+    ended: bool = False
 
     def remember(self, parameters: Mapping[str, Any]) -> None:
         """Keeps the parameters, but for payloads of more than 4 KiB."""

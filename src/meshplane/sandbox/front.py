@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from botocore.model import OperationModel
 
-from meshplane.sandbox import iam, iam_managed, protocol, strictness
+from meshplane.sandbox import iam, iam_context, iam_managed, protocol, strictness
 from meshplane.sandbox.callers import Identity, identify
 from meshplane.sandbox.calls import Call, Calls
 from meshplane.sandbox.fake import FakeError, Handler, World
@@ -116,7 +116,15 @@ class Front:
         """Carries a call out, or fails it as a fault says, and writes down what became of it."""
         caller, name = asked.identity.caller, asked.operation.name
         call = self._calls.begin(self._world.clock.now(), asked.service, name, caller)
-        fault = self._faults.meet(asked.service, name, caller.account)
+        try:
+            return self._met(asked, call, hung_up)
+        finally:
+            call.ended = True
+
+    def _met(self, asked: Asked, call: Call, hung_up: HungUp) -> Answer:
+        """What becomes of a call, with the fault that it meets, if any."""
+        account = asked.identity.caller.account
+        fault = self._faults.meet(asked.service, asked.operation.name, account)
         if fault is not None and fault.kind == "timeout":
             call.outcome = fault.kind
             for _ in range(_MOST_LOOKS):
@@ -179,6 +187,7 @@ class Front:
             case "iam", _:
                 caller = asked.identity.caller
                 iam_managed.load_named(caller.account, caller.region, parameters)
+                iam_context.check_policies(caller.account, asked.operation.name, parameters)
 
     def _by_fake(self, asked: Asked, handler: Handler, parameters: dict[str, Any]) -> Answer:
         try:
