@@ -43,3 +43,36 @@ def test_command__without_what_it_needs__names_it(
     assert problem["code"] == code
     assert [one["field"] for one in problem["errors"]] == [field]
     assert "Some-Password-1" not in result.output
+
+
+SOMEWHERE = {
+    "MESHPLANE_AWS_PARTS": "store",
+    "MESHPLANE_AWS_REGION": "eu-central-1",
+    "MESHPLANE_AWS_ACCOUNT": "111122223333",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+}
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "told"),
+    [
+        ({}, "AWS_UNAVAILABLE", "There are no credentials."),
+        ({"AWS_ACCESS_KEY_ID": "ASBXONE"}, "AWS_UNAVAILABLE", "Half of the credentials"),
+        ({"AWS_PROFILE": "nobody"}, "AWS_PROFILE_UNKNOWN", "AWS_PROFILE"),
+    ],
+)
+def test_prepare__without_credentials__says_where_they_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], code: str, told: str
+) -> None:
+    pytest.importorskip("boto3", reason="The client of AWS is not here")
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**SOMEWHERE, **given}.items():
+        monkeypatch.setenv(name, value)
+    result = type_offline("aws", "prepare", "--plan", "--json")
+    problem = json.loads(result.stdout)
+    assert (result.exit_code, problem["code"]) == (1, code)
+    assert told in problem["detail"]

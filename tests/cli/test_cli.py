@@ -164,6 +164,22 @@ def test_wrong_use__exit_code_2_and_no_traceback(words: list[str]) -> None:
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("parts", ["nope", "store,nope", "store,all,nope", ","])
+def test_demo__of_parts_that_are_none__is_refused_once_and_before_anything_starts(
+    parts: str,
+) -> None:
+    result = CliRunner().invoke(app, ["demo", "--aws", "--parts", parts])
+    assert result.exit_code == 2
+    assert result.output.count("there are store") == 1
+    assert "sandbox" not in result.output
+
+
+def test_setting_that_does_not_hold__is_told_once() -> None:
+    result = CliRunner().invoke(app, ["serve"], env={"MESHPLANE_PORT": "x"})
+    assert result.exit_code == 1
+    assert result.output.count("valid integer") == 1
+
+
 def test_any_command__with_no_server__says_how_to_start_one() -> None:
     result = CliRunner().invoke(
         app, ["domains", "list", "--url", "http://127.0.0.1:9", "--token", "x", "--json"]

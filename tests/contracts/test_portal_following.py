@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from meshplane.boundary.portal_links import Differences, PortalDifference, PortalPart
 from meshplane.boundary.portal_parts import PortalParts
-from meshplane.kit.errors import Unavailable
+from meshplane.kit.errors import Invalid, Unavailable
 from meshplane.services.assets.store import ASSET_PORTAL_LINKS, ASSETS
+from meshplane.services.domains.ports import DomainThere
 from meshplane.services.domains.store import DOMAIN_MEMBERS, DOMAIN_PORTAL_LINKS, DOMAINS
 from meshplane.services.projects.portal import portal_name
 from meshplane.services.projects.store import PROJECT_MEMBERS, PROJECT_PORTAL_LINKS, PROJECTS
@@ -26,6 +28,19 @@ async def mesh(portal: PortalUnderTest, tmp_path: Path) -> AsyncIterator[PortalM
     made = portal_mesh(portal, tmp_path)
     yield made
     await made.store.close()
+
+
+async def all_of(part: PortalPart, limit: int) -> list[PortalDifference]:
+    """The differences of all pages."""
+    found: list[PortalDifference] = []
+    cursor: str | None = None
+    while True:
+        page = await part.drift(limit, cursor)
+        assert len(page.found) <= limit
+        found += page.found
+        cursor = page.cursor
+        if cursor is None:
+            return found
 
 
 async def test_domain_created__is_shown_once_however_often_it_is_told(mesh: PortalMesh) -> None:
@@ -304,7 +319,46 @@ async def test_bring_all__one_that_cannot_be_shown__holds_up_no_other(mesh: Port
     again = await parts.bring_all(mend=True)
     assert (first.count, dict(first.failed)) == (5, {lost: "PORTAL_NOT_READY"})
     assert again == first
-    assert await parts.drift() == []
+    assert await parts.drift(200) == Differences([], None)
+
+
+async def test_drift_page_by_page__is_all_of_it_and_each_page_looks_at_its_own_alone(
+    mesh: PortalMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domains = [await mesh.domain() for _ in range(30)]
+    for domain in domains:
+        await mesh.bring(mesh.domains, domain)
+    project = await mesh.project(domains[0])
+    await mesh.bring(mesh.projects, project)
+    there = (await mesh.link(PROJECT_PORTAL_LINKS, project))["portalId"]
+    # More than one page holds of a single thing, and a thing at the end of the first part.
+    await mesh.portal.others.add_member(there, STRANGER)
+    await mesh.portal.others.drop_member(there, role_of(project))
+    for domain in (min(domains), max(domains)):
+        portal_id = (await mesh.link(DOMAIN_PORTAL_LINKS, domain))["portalId"]
+        await mesh.portal.others.describe_domain(portal_id, "by hand")
+    looked: list[str] = []
+    real = mesh.portal.domains.look
+
+    async def counted(portal_id: str) -> DomainThere | None:
+        looked.append(portal_id)
+        return await real(portal_id)
+
+    monkeypatch.setattr(mesh.portal.domains, "look", counted)
+    parts = PortalParts([PortalParts([mesh.domains, mesh.projects]), mesh.assets])
+    whole = [one for part in (mesh.domains, mesh.projects) for one in await all_of(part, 200)]
+    looked.clear()
+    assert await all_of(parts, 1) == whole
+    assert [one.field for one in whole][:2] == ["description", "description"]
+    assert len(whole) == 4
+    assert len(looked) == len(domains)
+    looked.clear()
+    await parts.drift(200)
+    assert len(looked) == 25
+    for odd in ("x", "0.0.what", "0.x", "1.-1."):
+        with pytest.raises(Invalid) as caught:
+            await parts.drift(1, odd)
+        assert caught.value.code == "CURSOR_INVALID"
 
 
 def test_portal_name__is_unique_and_short_enough() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from meshplane.boundary.portal_links import Differences
 from meshplane.boundary.portal_parts import PortalParts
 from meshplane.kit.errors import Unavailable
 from meshplane.services.assets.api import AssetMetadata, FilledForm
@@ -351,4 +352,4 @@ async def test_bring_all__brings_all_words_and_then_what_carries_them(mesh: Port
     again = await parts.bring_all(mend=True)
     assert dict(first.failed) == {asset: "PORTAL_NOT_READY"}
     assert (again.count, dict(again.failed)) == (4, {})
-    assert await parts.drift() == []
+    assert await parts.drift(200) == Differences([], None)

@@ -19,6 +19,7 @@ from meshplane.services.blueprints.aws_stacks import CloudFormationStacks
 from meshplane.services.blueprints.local_stacks import LocalStacks
 from meshplane.services.blueprints.ports import Change, Stacks, Wish, stack_name
 from meshplane.services.blueprints.store import LOCAL_STACKS
+from meshplane.services.blueprints.wish_checks import plan_name
 from tests.builders.aws_sandbox import REGION, aws_of, sandbox_in
 from tests.builders.stores import SqlitePlace
 
@@ -315,6 +316,60 @@ async def test_cancel__of_a_stack_that_is_only_planned_removes_it(place: Place) 
     wish = a_wish()
     plan = await place.stacks.plan(wish)
     await place.stacks.cancel(plan.stack_id)
+    assert await place.stacks.state(wish.stack) is None
+
+
+async def test_drop__takes_a_new_stack_away_with_its_only_plan(place: Place) -> None:
+    for named in ("id", "name"):
+        wish = a_wish()
+        plan = await place.stacks.plan(wish)
+        where = (plan.stack_id, plan.plan_id) if named == "id" else (wish.stack, plan_name(wish))
+        for _ in range(2):
+            await place.stacks.drop(*where)
+        state = await place.stacks.state(plan.stack_id)
+        assert state is not None
+        assert state.gone
+        assert not await place.stacks.has_begun(plan)
+        again = await place.stacks.plan(later(wish))
+        assert again.stack_id != plan.stack_id
+
+
+async def test_drop__leaves_a_stack_that_is_planned_otherwise_too(place: Place) -> None:
+    place.needs_aws("two plans of one new stack")
+    wish = a_wish()
+    plans = [await place.stacks.plan(wish), await place.stacks.plan(later(wish, template=TWO))]
+    await place.stacks.drop(wish.stack, plans[0].plan_id)
+    await place.stacks.execute(plans[1])
+    state = await place.stacks.state(wish.stack)
+    assert state is not None
+    assert state.well
+
+
+async def test_drop__of_what_was_begun_changes_nothing(place: Place) -> None:
+    wish = a_wish()
+    plan = await place.stacks.plan(wish)
+    await place.stacks.execute(plan)
+    before = await place.stacks.events(plan.stack_id)
+    await place.stacks.drop(wish.stack, plan.plan_id)
+    assert await place.stacks.events(plan.stack_id) == before
+    assert await place.stacks.has_begun(plan)
+
+
+async def test_drop__of_a_change_leaves_the_stack_as_it_was(place: Place) -> None:
+    wish = a_wish()
+    stack_id = await deployed(place, wish)
+    more = await place.stacks.plan(later(wish, template=TWO))
+    await place.stacks.drop(stack_id, more.plan_id)
+    state = await place.stacks.state(stack_id)
+    assert state is not None
+    assert state.status == "CREATE_COMPLETE"
+    error = await refusal(place.stacks.execute(more))
+    assert error.code == "PLAN_OUTDATED"
+
+
+async def test_drop__of_what_never_was_changes_nothing(place: Place) -> None:
+    wish = a_wish()
+    await place.stacks.drop(wish.stack, plan_name(wish))
     assert await place.stacks.state(wish.stack) is None
 
 

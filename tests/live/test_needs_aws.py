@@ -26,7 +26,8 @@ from meshplane.platform.aws.names import (
     project_workgroup,
     role_arn,
 )
-from meshplane.run.aws_remove_own import Own, ProjectRole
+from meshplane.run.aws_project_roles import ProjectRole
+from meshplane.run.aws_remove_own import Own
 from meshplane.services.blueprints.aws_stacks import CloudFormationStacks
 from meshplane.services.blueprints.ports import StackState, Wish
 from meshplane.services.lake.aws_reading import LakeReading

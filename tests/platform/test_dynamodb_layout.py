@@ -10,6 +10,7 @@ pytest.importorskip("moto", reason="the store on DynamoDB is tested on moto, whi
 
 from meshplane.platform.aws.dynamodb_items import Shape
 from meshplane.platform.aws.dynamodb_layout import OWN_TABLES, prepare
+from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.configuration_cache import CONFIGURATION_CACHE
 from meshplane.platform.tables import Index, Table
 from meshplane.run.catalogue import SERVICES
@@ -104,6 +105,28 @@ def test_prepare__again__changes_nothing() -> None:
     before = [described(aws, f"{prefix}{table.name}") for table in TABLES]
     prepare(aws, shapes(prefix, (*TABLES, *OWN_TABLES)))
     assert [described(aws, f"{prefix}{table.name}") for table in TABLES] == before
+
+
+class _YoungTables(WatchedAws):
+    """DynamoDB, where the backups of a new table begin some moments after the table."""
+
+    refused = 0
+
+    def run(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        if operation == "update_continuous_backups" and self.refused < 2:
+            self.refused += 1
+            raise AwsRejected(service, operation, "ContinuousBackupsUnavailableException")
+        return super().run(service, operation, **parameters)
+
+
+def test_prepare__while_backups_of_a_new_table_do_not_run_yet__asks_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("meshplane.platform.aws.dynamodb_layout._PAUSE_SECONDS", 0.01)
+    aws = _YoungTables(aws_of("young-"))
+    prepare(aws, shapes("young-", [Table("Things", "id")]))
+    assert aws.refused == 2
+    assert described(aws, "young-Things")["recovery"] == "ENABLED"
 
 
 def test_prepare__of_a_newer_version__adds_its_indexes() -> None:

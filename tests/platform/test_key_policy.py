@@ -15,7 +15,7 @@ from meshplane.platform.aws.names import (
 )
 from meshplane.platform.aws.place import AwsPlace
 from meshplane.sandbox.iam_policy import Asked, decide, trusts
-from meshplane.services.projects.aws_policies import query_policy
+from meshplane.services.projects.aws_policies import project_policy
 
 PLACE = AwsPlace("eu-central-1", "111122223333", prefix="blue-")
 BUCKET = "blue-data-lake-aviation-111122223333-eu-central-1"
@@ -79,7 +79,7 @@ def test_key__is_administered_by_the_account_and_used_by_iam_nowhere() -> None:
 
 
 def test_key__of_another_domain__a_projects_own_policy_does_not_open() -> None:
-    own = json.dumps(query_policy(PLACE, BUCKET, "proj-1"))
+    own = json.dumps(project_policy(PLACE, BUCKET, "proj-1"))
     allowed = {
         bucket: decide([own], asked(PROJECT, "kms:Decrypt", bucket)) for bucket in (BUCKET, OTHERS)
     }

@@ -111,6 +111,10 @@ createTable Project              .      .        yes           yes     .        
 createExternalTable Project      .      .        yes           yes     .        .         .       .     .       .     .             .
 createTableFromQuery Project     .      .        .             .       .        .         .       .     .       yes   .             .
 listTables Project               .      yes      yes           yes     .        .         .       .     .       .     .             .
+startCrawl Project               .      .        yes           yes     .        .         .       .     .       .     .             .
+createTableFromCrawl Project     .      .        yes           yes     .        .         .       .     .       .     .             .
+listCrawls Project               .      yes      yes           yes     .        .         .       .     .       .     .             .
+getCrawl Project                 .      yes      yes           yes     .        .         .       .     .       .     .             .
 getTable Table                   .      yes      yes           yes     .        .         .       .     .       yes   yes           yes
 listSnapshots Table              .      yes      yes           yes     .        .         .       .     .       yes   yes           yes
 appendRows Table                 .      .        yes           yes     .        .         .       .     .       .     .             .

@@ -6,19 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from meshplane.kit.errors import Refused
+from meshplane.kit.errors import Invalid, Refused
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.datazone import DataZone
+from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.aws.names import PORTAL_ROLE, WORKFLOWS_ROLE, role_arn, role_name
-from meshplane.run.aws_prepare import Done, action_of, prepare
+from meshplane.run.aws_prepare import Done, action_of, demand_account, prepare
 from meshplane.run.aws_settings import PARTS
 from meshplane.run.aws_steps import steps_of
 from meshplane.sandbox.server import AwsSandbox
-from tests.builders.aws_sandbox import aws_as, aws_of, sandbox_in
+from tests.builders.aws_sandbox import aws_as, aws_of, aws_with, sandbox_in
 
 GROUPS = ("mesh-admins", "mesh-auditors")
 # Parts that make what they need when it is needed, or share what another part needs.
-DONE_OTHERWISE = {"tables", "query", "blueprints", "metrics", "secrets"}
+DONE_OTHERWISE = {"query", "blueprints", "metrics", "secrets"}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_prepare__whoever_needs_the_meshs_bucket_gets_it(aws: Aws, part: str) ->
 
 
 def test_prepare__a_part_that_makes_what_it_needs_itself__nothing_to_do(aws: Aws) -> None:
-    assert prepared(aws, "tables", "query", "metrics") == []
+    assert prepared(aws, "query", "metrics") == []
 
 
 def test_prepare__the_portal__what_it_tells_is_heard(aws: Aws) -> None:
@@ -148,6 +149,23 @@ def test_prepare__a_table_that_is_gone__is_named_and_made(aws: Aws) -> None:
     )
     assert done.told == "changed"
     assert "blue-Outbox" in aws.run("dynamodb", "list_tables", Limit=100)["TableNames"]
+
+
+def test_prepare__with_credentials_of_another_account__is_refused(
+    sandbox: AwsSandbox, aws: Aws
+) -> None:
+    asyncio.run(demand_account(aws))
+    there = aws_with(sandbox, *sandbox.keys(sandbox.accounts[1]))
+    with pytest.raises(Invalid) as refused:
+        asyncio.run(demand_account(there))
+    assert refused.value.code == "ACCOUNT_NOT_MEANT"
+
+
+def test_prepare__with_credentials_that_do_not_hold__says_so(sandbox: AwsSandbox) -> None:
+    nobody = aws_with(sandbox, "AKIANOBODY", "secret")
+    with pytest.raises(AwsRejected) as refused:
+        asyncio.run(demand_account(nobody))
+    assert "The credentials are wrong, or have ended" in refused.value.message
 
 
 def test_prepare__names_begin_with_the_meshs_prefix(aws: Aws) -> None:

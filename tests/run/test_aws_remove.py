@@ -34,6 +34,7 @@ from tests.builders.aws_inventory import inventory
 from tests.builders.aws_sandbox import REGION, aws_of, aws_with, sandbox_in
 from tests.builders.mesh_on_aws import (
     anybodys_role,
+    crawled,
     foreign_table,
     grant,
     granted,
@@ -115,6 +116,7 @@ def everything(aws: Aws, folder: Path, *, parts: Sequence[str] = BUT_TABLES) -> 
     """Something of each kind that a mesh makes; the tables of the store take their time."""
     prepared(aws, *parts)
     data(aws, folder)
+    crawled(aws, "harbour", PROJECT)
     new_rule(aws, "new-assets")
     roles = role_name(aws.place, WORKFLOWS_ROLE)
     arn = f"arn:aws:iam::{aws.place.account}:role/{roles}"
@@ -158,7 +160,7 @@ def test_remove__another_mesh_whose_prefix_begins_the_same__keeps_all(
     sandbox: AwsSandbox, aws: Aws, tmp_path: Path
 ) -> None:
     other = aws_of(sandbox, prefix="blue-2-")
-    prepared(other, "lake", "bus", "workflows", "quality", "portal", "identity")
+    prepared(other, "tables", "lake", "bus", "workflows", "quality", "portal", "identity")
     new_domain(other, "forest")
     new_project(other, "proj-01a2007b88b863d876add1164491cda7", "forest", tmp_path / "other")
     before = inventory(aws)
@@ -207,6 +209,7 @@ def test_remove__a_role_that_the_mesh_took_over__stays_without_its_policy(
     grant(aws, role, {"Database": {"Name": "shop"}}, "CREATE_TABLE")
     assert left(removed(aws)) == {}
     assert aws.run("iam", "list_role_policies", RoleName=name)["PolicyNames"] == ["own"]
+    assert "PermissionsBoundary" not in aws.run("iam", "get_role", RoleName=name)["Role"]
     administer(aws, ROOT)
     (kept,) = (one for one in inventory(aws) if one.startswith("grant") and role in one)
     assert "CREATE_TABLE" in kept

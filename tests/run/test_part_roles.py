@@ -123,6 +123,19 @@ def test_process__may_do_nothing_itself_but_take_the_roles_of_its_parts(process:
         other.run("sts", "get_caller_identity")
 
 
+def test_part__without_credentials_to_take_its_role_with__says_so(
+    monkeypatch: pytest.MonkeyPatch, root: Aws, mesh: Identities
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(AwsUnavailable) as refused:
+        mesh.session(Aws(root.place), "lake")
+    assert "There are no credentials" in refused.value.message
+
+
 def test_part__works_as_its_role_and_cloudtrail_sees_which_part_it_was(
     mesh: Identities, process: Aws
 ) -> None:

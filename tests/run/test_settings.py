@@ -123,6 +123,9 @@ BAD = [
     ("aws_part_roles", "lake=meshplane-lake"),
     ("aws_part_roles", "made,lake=arn:aws:iam::111122223333:role/lake"),
     ("aws_principals", "meshplane"),
+    ("aws_template_services", "iam"),
+    ("aws_template_services", "kms,sqs"),
+    ("aws_template_services", "kms:*"),
     ("aws_attempts", "0"),
     ("aws_read_seconds", "0"),
     ("aws_metrics_seconds", "0"),
@@ -272,6 +275,8 @@ def test_aws__roles_in_other_accounts_are_pairs(monkeypatch: pytest.MonkeyPatch)
     [
         ({"aws_parts": "lake"}, "needs aws_region and aws_account"),
         ({"aws_parts": "moon", **WHERE}, "there is no part moon"),
+        ({"aws_parts": "store,query", **WHERE}, "query needs tables and lake on AWS as well"),
+        ({"aws_parts": "tables,shares", **WHERE}, "shares needs lake on AWS as well"),
         ({"aws_region": "Frankfurt"}, "must be a region"),
         ({"aws_account": "1234"}, "12 digits"),
         ({"aws_endpoint_url": "localhost:5000"}, "must be an http or https address"),

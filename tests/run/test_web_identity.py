@@ -18,7 +18,7 @@ from tests.builders.aws_sandbox import aws_of, place_of, sandbox_in
 from tests.builders.part_roles import PROCESS, make_process_role, mesh_of, prepared, refused
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"
-PARTS_HERE = ("lake", "portal")
+PARTS_HERE = ("tables", "lake", "portal")
 ISSUER = "oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE"
 
 

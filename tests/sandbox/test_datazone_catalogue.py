@@ -253,6 +253,17 @@ def test_search__finds_the_inventory_by_text_filters_and_order(there: DataZoneDo
     assert found["totalMatchCount"] == 2
 
 
+def test_search__looks_for_quoted_words_as_written_and_refuses_an_open_quote(
+    there: DataZoneDomain,
+) -> None:
+    there.asset("quoted delay")
+    asked = {"domainIdentifier": there.domain, "searchScope": "ASSET"}
+    found = there.reader.search(**asked, searchText='"delay quoted"')
+    assert [one["assetItem"]["name"] for one in found["items"]] == ["quoted delay"]
+    code = refusal(lambda: there.reader.search(**asked, searchText='"quoted'))
+    assert code == "ValidationException"
+
+
 def test_search_listings__filters_by_union_and_counts(there: DataZoneDomain) -> None:
     for name in ("catalogued one", "catalogued two"):
         there.listing(there.asset(name)["id"])

@@ -10,17 +10,16 @@ import pytest
 
 from meshplane.cli.reference import PACKAGE
 from meshplane.cli.reference_aws_calls import CallSite, call_sites, sources
-from meshplane.cli.reference_iam import SHIPPED, operation, policies, shipped
+from meshplane.cli.reference_iam import SHIPPED, operation, shipped
 from meshplane.cli.reference_iam_parts import MORE, parts_of
-from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.run.aws_settings import PARTS
 from meshplane.sandbox.iam_actions import actions_of, tagging
 from meshplane.sandbox.iam_policy import Asked, decide
 from meshplane.sandbox.server import AwsSandbox
-from tests.builders.aws_sandbox import aws_as, aws_of, sandbox_in
+from tests.builders.aws_sandbox import aws_of, sandbox_in
+from tests.builders.part_policies import ACCOUNT, acting_with, part_policies
 
-ACCOUNT = "111122223333"
 # "IAM and AWS STS quotas", white space not counted: a managed policy, and all that is inline in one
 # role. A role takes 10 managed policies, 20 where that is asked for.
 LARGEST, LARGEST_INLINE, MOST_MANAGED = 6_144, 10_240, 20
@@ -28,18 +27,13 @@ LARGEST, LARGEST_INLINE, MOST_MANAGED = 6_144, 10_240, 20
 
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
-    return {name: filled(text) for name, text in policies(PACKAGE).items()}
+    return part_policies()
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[AwsSandbox]:
     with sandbox_in(enforce_iam=True) as sandbox:
         yield sandbox
-
-
-def filled(text: str) -> str:
-    values = {"ACCOUNT": ACCOUNT, "REGION": "eu-central-1", "PREFIX": "mesh-"}
-    return re.sub(r"\$\{MESHPLANE_AWS_(\w+)\}", lambda match: values[match[1]], text)
 
 
 @cache
@@ -66,16 +60,11 @@ def size_of(policy: str) -> int:
 
 
 def allowed(policy: str, action: str) -> bool:
-    return decide([policy], Asked(action, None)) is True
-
-
-def acting_with(sandbox: AwsSandbox, policy: str) -> Aws:
-    role = aws_as(sandbox, f"arn:aws:iam::{ACCOUNT}:role/mesh-part")
-    root = aws_of(sandbox)
-    given = {"RoleName": "mesh-part", "PolicyName": "calls", "PolicyDocument": policy}
-    root.run("iam", "put_role_policy", **given)
-    root.close()
-    return role
+    """Whether it is allowed on something, under some condition."""
+    statements = json.loads(policy)["Statement"]
+    for one in statements:
+        one.pop("Condition", None)
+    return decide([json.dumps({"Statement": statements})], Asked(action, None)) is True
 
 
 def test_policies__there_is_one_for_each_part_that_calls_aws(texts: dict[str, str]) -> None:
@@ -140,7 +129,7 @@ def test_policies__hand_on_roles_by_their_names_and_to_services_by_theirs(
         services = statement["Condition"]["StringEquals"]["iam:PassedToService"]
         assert services
         assert [each for each in services if not each.endswith(".amazonaws.com")] == []
-        own = ("role/mesh-meshplane-", "role/project-*-role", "role/aws-service-role/")
+        own = ("role/mesh-meshplane-", "role/project-proj-*-role", "role/aws-service-role/")
         assert [
             each for each in statement["Resource"] if not each.split(":")[5].startswith(own)
         ] == []

@@ -64,6 +64,14 @@ def test_json_instants_and_blobs__come_back_whole(aws: Aws, handlers: Handlers) 
     assert got["MillisBehindLatest"] == 2**40
 
 
+def test_long_body__that_the_client_compresses__arrives_whole(aws: Aws) -> None:
+    dimensions = [{"Name": "n", "Value": "v" * 900}]
+    datum = {"MetricName": "ApiLatency", "Value": 1.0, "Dimensions": dimensions}
+    aws.run("cloudwatch", "put_metric_data", Namespace="long", MetricData=[datum] * 20)
+    listed = aws.run("cloudwatch", "list_metrics", Namespace="long")["Metrics"]
+    assert {one["MetricName"] for one in listed} == {"ApiLatency"}
+
+
 def test_json_instant_of_a_request__is_an_instant(aws: Aws, handlers: Handlers) -> None:
     seen: list[Any] = []
     handlers["events"]["PutEvents"] = noted(seen, {"FailedEntryCount": 0, "Entries": []})

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,8 @@ def test_sign_in__on_the_command_line__asks_and_prints_a_token(mesh: "AwsMesh") 
     wrong = _sign_in(pool, "katharine", "Wrong-Password-1")
     assert (wrong.returncode, "SIGN_IN_REFUSED" in wrong.stderr) == (1, True)
     assert PASSWORD not in first.stdout + first.stderr
+    nowhere = _sign_in(replace(pool, client_id="3n4b5urk1ft4fl3mg5e62d9ado"), "katharine", PASSWORD)
+    assert (nowhere.returncode, "CLIENT_UNKNOWN" in nowhere.stderr) == (1, True)
 
 
 def _sign_in(pool: "UserPool", name: str, *answers: str) -> "subprocess.CompletedProcess[str]":

@@ -237,6 +237,43 @@ def test_template__that_is_none_is_refused(mesh: SmallMesh, template: str) -> No
     assert found == (400, "TEMPLATE_INVALID")
 
 
+def promotion_of(mesh: SmallMesh, template: str) -> dict[str, Any]:
+    environments = {"sourceEnvironment": "dev", "targetEnvironment": "staging"}
+    return {"projectId": mesh.tides, "cfnTemplate": template, **environments}
+
+
+NAMED = "Parameters: {Name: {Type: String}}\n"
+ROLE = "Resources: {Reader: {Type: 'AWS::IAM::Role', Properties: {AssumeRolePolicyDocument: {}}}}"
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [
+        ("nothing: here", "TEMPLATE_INVALID"),
+        ("[" * 20_000, "TEMPLATE_INVALID"),
+        (NAMED + "Resources: {A: {Type: 'AWS::S3::Bucket'}}", "PARAMETERS_INVALID"),
+        (ROLE, "CAPABILITY_MISSING"),
+    ],
+)
+def test_promotion__of_a_template_that_its_deployments_would_refuse_is_refused(
+    mesh: SmallMesh, template: str, code: str
+) -> None:
+    before = len(events(mesh, "PromotionRequested"))
+    wish = promotion_of(mesh, template)
+    assert refused(mesh.clients["owner"], "POST", "/promotions", wish) == (400, code)
+    assert len(events(mesh, "PromotionRequested")) == before
+
+
+def test_promotion__of_a_template_in_which_cfn_lint_finds_errors_is_refused(
+    mesh: SmallMesh,
+) -> None:
+    pytest.importorskip("cfnlint", reason="templates are checked with cfn-lint, not here")
+    odd = "Resources: {Odd: {Type: 'AWS::Nothing::There'}}"
+    answer = mesh.clients["owner"].post("/api/v1/promotions", json=promotion_of(mesh, odd))
+    assert (answer.status_code, answer.json()["code"]) == (400, "TEMPLATE_INVALID")
+    assert "E3006" in answer.text
+
+
 def test_share__takes_each_step_once_and_in_order(mesh: SmallMesh, workflows: httpx.Client) -> None:
     one = f"/cross-account-share/{mesh.share}"
     # Two steps were taken by the share workflow; taken again, they change nothing.

@@ -84,6 +84,14 @@ class Brought:
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Some differences, and where the next page starts; None at the end."""
+
+    found: Sequence[PortalDifference]
+    cursor: str | None
+
+
 class PortalPart(Protocol):
     """What a service does about the portal."""
 
@@ -91,8 +99,19 @@ class PortalPart(Protocol):
         """Makes all of it there what it is here; with `mend`, what others wrote is overwritten."""
         ...
 
-    async def drift(self) -> Sequence[PortalDifference]:
-        """What others have changed there, looked up now; it changes nothing."""
+    async def drift(self, limit: int, cursor: str | None = None) -> Differences:
+        """What others have changed there, looked up now; it changes nothing.
+
+        A page looks at a part of the things only: it may hold fewer differences than its limit,
+        and none, before the last one.
+
+        Args:
+            limit: the most differences to give.
+            cursor: of the page before.
+
+        Raises:
+            Invalid: CURSOR_INVALID.
+        """
         ...
 
     async def heard(self, work: UnitOfWork, event: Mapping[str, Any]) -> None:
@@ -215,12 +234,29 @@ async def links_of(store: Store, table: Table) -> AsyncIterator[PortalLink]:
     """All links of a table, by our ids."""
     cursor: str | None = None
     while True:
-        page = await store.begin().query(table, _ALL, index="byAll", limit=_PAGE, cursor=cursor)
-        for row in page.rows:
-            yield _link(row.item)
-        cursor = page.cursor
+        links, cursor = await page_of_links(store, table, _PAGE, cursor)
+        for link in links:
+            yield link
         if cursor is None:
             return
+
+
+async def page_of_links(
+    store: Store, table: Table, limit: int, cursor: str | None
+) -> tuple[list[PortalLink], str | None]:
+    """A page of the links of a table, by our ids, and where the next one starts.
+
+    Args:
+        store: to be read.
+        table: of the service.
+        limit: the most links to give.
+        cursor: of the page before.
+
+    Raises:
+        Invalid: CURSOR_INVALID.
+    """
+    page = await store.begin().query(table, _ALL, index="byAll", limit=limit, cursor=cursor)
+    return [_link(row.item) for row in page.rows], page.cursor
 
 
 def settle(

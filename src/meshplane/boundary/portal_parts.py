@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from meshplane.boundary.portal_links import Brought, PortalDifference, PortalPart
+from meshplane.boundary.portal_links import Brought, Differences, PortalDifference, PortalPart
+from meshplane.boundary.portal_places import inner_place, outer_place
 from meshplane.platform.store import UnitOfWork
 
 
@@ -37,9 +38,19 @@ class PortalParts:
             failed.update(brought.failed)
         return Brought(count, failed)
 
-    async def drift(self) -> list[PortalDifference]:
-        """See `PortalPart.drift`."""
-        return [one for part in self._parts for one in await part.drift()]
+    async def drift(self, limit: int, cursor: str | None = None) -> Differences:
+        """See `PortalPart.drift`; part after part."""
+        place, inner = inner_place(cursor)
+        found: list[PortalDifference] = []
+        while place < len(self._parts):
+            page = await self._parts[place].drift(limit - len(found), inner)
+            found += page.found
+            if page.cursor is not None:
+                return Differences(found, outer_place(place, page.cursor))
+            place, inner = place + 1, None
+            if len(found) == limit and place < len(self._parts):
+                return Differences(found, outer_place(place, None))
+        return Differences(found, None)
 
     async def heard(self, work: UnitOfWork, event: Mapping[str, Any]) -> None:
         """See `PortalPart.heard`: what listens to the portal's own events calls it with each."""

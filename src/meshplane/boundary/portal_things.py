@@ -7,19 +7,26 @@ from typing import Any
 
 from meshplane.boundary.portal_links import (
     Brought,
+    Differences,
+    PortalDifference,
     PortalLink,
     bring_each,
     ids_in,
     own_ids_of,
+    page_of_links,
     put_link,
 )
+from meshplane.boundary.portal_places import inner_place, outer_place
 from meshplane.kit.clock import Clock, to_text
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.platform.tables import Table
 
+_MOST_LOOKED_AT = 25
+"""Each look is some calls of the portal, and somebody waits for the page."""
+
 
 class ThingsInPortal(ABC):
-    """Things of one kind that are shown in the portal; with `drift`, a `PortalPart`.
+    """Things of one kind that are shown in the portal; a `PortalPart`.
 
     Args:
         links: the table of their links.
@@ -45,6 +52,30 @@ class ThingsInPortal(ABC):
     @abstractmethod
     def own_ids(self) -> AsyncIterator[str]:
         """The ids of all things that are shown there."""
+
+    @abstractmethod
+    async def differing(self, link: PortalLink) -> Sequence[PortalDifference]:
+        """What others have changed of one thing there, looked up now; it changes nothing."""
+
+    async def drift(self, limit: int, cursor: str | None = None) -> Differences:
+        """See `PortalPart.drift`."""
+        skipped, after = inner_place(cursor)
+        found: list[PortalDifference] = []
+        for _ in range(_MOST_LOOKED_AT):
+            links, following = await page_of_links(self._store, self._links, 1, after)
+            for link in links:
+                own = list(await self.differing(link))[skipped:]
+                fits = limit - len(found)
+                found += own[:fits]
+                if len(own) > fits:
+                    # A thing of which much was changed goes on in the next page.
+                    return Differences(found, outer_place(skipped + fits, after))
+            skipped, after = 0, following
+            if after is None:
+                return Differences(found, None)
+            if len(found) == limit:
+                break
+        return Differences(found, outer_place(0, after))
 
     async def named_in(self, event: Mapping[str, Any]) -> Sequence[str]:
         """The portal's ids of things that an event of its own may speak of."""

@@ -244,6 +244,7 @@ async def _prepare(
 ) -> None:
     """Takes the steps; tells of each, and keeps it in `done`."""
     from meshplane.run.aws import aws_of, identities_of, zone_of
+    from meshplane.run.aws_prepare import demand_account
     from meshplane.run.aws_prepare import prepare as prepared
     from meshplane.run.aws_steps import steps_of
 
@@ -256,6 +257,7 @@ async def _prepare(
             field="aws_parts",
         )
     try:
+        await demand_account(found)
         groups = (settings.admin_group, settings.auditor_group)
         steps = steps_of(
             found,
@@ -263,6 +265,7 @@ async def _prepare(
             zone_of(found) if "portal" in settings.aws_parts else None,
             groups if settings.aws_cognito_pool is None else None,
             identities_of(settings, found.place),
+            template_services=settings.aws_template_services,
         )
         async for one in prepared(steps, plan=plan):
             done.append(one)

@@ -36,6 +36,8 @@ def demo(
     """
     if parts != SANDBOX_PARTS and not aws:
         raise typer.BadParameter("--parts says what runs on AWS: give --aws, too.")
+    if aws:
+        _check_parts(parts)
     from meshplane.cli.demo_play import play, play_on_account, play_on_sandbox
     from meshplane.cli.demo_tell import ACCOUNT, SANDBOX, JsonTeller, TableTeller
 
@@ -55,6 +57,21 @@ def demo(
     teller.ends(story, there)
     if not story.held or (there is not None and there.trouble):
         raise typer.Exit(1)
+
+
+def _check_parts(parts: str) -> None:
+    """Makes sure that there are such parts, before anything is started for them.
+
+    Raises:
+        BadParameter: there are none, or one is unknown.
+    """
+    from meshplane.run.aws_settings import PARTS
+
+    named = [part.strip() for part in parts.split(",") if part.strip()]
+    unknown = [part for part in named if part not in PARTS and named != ["all"]]
+    if unknown or not named:
+        wrong = f"there is no part {unknown[0]}" if unknown else "no part is named"
+        raise typer.BadParameter(f"--parts: {wrong}; there are {', '.join(PARTS)}, or all.")
 
 
 def _check_account(account: str, *, aws: bool) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from meshplane.cli.demo_aws import Called, calls_of, defects_of, running_sandbox
-from meshplane.cli.demo_roles import as_process, with_roles
+from meshplane.cli.demo_roles import as_process, renewed_process, with_roles
 from meshplane.cli.demo_server import DemoServer, own_folder, running_server
 from meshplane.cli.identity import local_issuer
 from meshplane.client import Api, connect
@@ -119,7 +119,7 @@ def play_on_account(audience: Audience, parts: str) -> AwsStory:
     archive.require()
     administrator = with_roles({"MESHPLANE_AWS_PARTS": parts})
     _prepare(administrator)
-    with running_server(as_process(administrator)) as server:
+    with own_folder() as folder, running_server(renewed_process(administrator, folder)) as server:
         story = _played(
             audience, server, archive, lake_of(parts), patience_seconds=_PATIENCE_ON_AWS_SECONDS
         )
@@ -150,12 +150,7 @@ def play_on_sandbox(audience: Audience, parts: str) -> AwsStory:
 
 def lake_of(parts: str) -> Lake:
     """The lake of a mesh of which these parts are on AWS."""
-    named = {part.strip() for part in parts.split(",")}
-    everything = "all" in named
-    return Lake(
-        target="lake-formation" if everything or "lake" in named else "embedded",
-        engine="athena" if everything or "query" in named else "embedded",
-    )
+    return Lake.on({part.strip() for part in parts.split(",")})
 
 
 @contextlib.contextmanager

@@ -150,7 +150,8 @@ def problem_panel(error: MeshplaneError) -> "Panel":
     for problem in error.fields:
         if problem.message == error.message:
             lines.append(f"[bold]Field:[/] {escaped(problem.field)}")
-        else:
+        elif not error.message.endswith(f"{problem.field}: {problem.message}"):
+            # What is wrong with a single field is often the message itself.
             lines.append(f"[bold]{escaped(problem.field)}:[/] {escaped(problem.message)}")
     advice = _ADVICE.get(error.code)
     if advice:

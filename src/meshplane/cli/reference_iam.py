@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from meshplane.cli.reference_aws_calls import CallSite, call_sites, sources, takes_roles
+from meshplane.cli.reference_iam_conditions import BOUNDARY, NARROWED
 from meshplane.cli.reference_iam_parts import (
     ACCOUNT,
     BUCKETS,
@@ -165,10 +166,12 @@ def _tag(site: CallSite) -> str | None:
 
 def _policy(part: str, called: Iterable[tuple[str, str]], *, acts: bool) -> dict[str, Any]:
     called = sorted(called)
+    actions_called = {action for service, name in called for action in actions_of(service, name)}
+    narrowed = [one.statement(actions_called) for one in NARROWED.get(part, ())]
+    kept = [one for one in narrowed if one is not None]
     grouped: dict[tuple[str, bool], set[str]] = defaultdict(set)
-    for service, name in called:
-        for action in actions_of(service, name):
-            grouped[action.partition(":")[0], _is_anywhere(action)].add(action)
+    for action in actions_called.difference(*(one["Action"] for one in kept)):
+        grouped[action.partition(":")[0], _is_anywhere(action)].add(action)
     statements: list[dict[str, Any]] = [
         {
             "Sid": _sid(prefix) + ("Anywhere" if anywhere else ""),
@@ -178,6 +181,7 @@ def _policy(part: str, called: Iterable[tuple[str, str]], *, acts: bool) -> dict
         }
         for (prefix, anywhere), actions in sorted(grouped.items())
     ]
+    statements += kept
     passed = sorted({_passed_to(service) for service, name in called if passes_role(service, name)})
     if passed:
         statements.append(
@@ -214,7 +218,12 @@ def _is_anywhere(action: str) -> bool:
 
 def _resources(part: str, prefix: str, actions: Iterable[str]) -> list[str]:
     if prefix == "iam":
-        return list(ROLES.get(part, OWN_ROLES))
+        on_policies = [_is_on_policies(action) for action in actions]
+        roles = ROLES.get(part, OWN_ROLES)
+        return [
+            *(roles if not all(on_policies) else ()),
+            *((BOUNDARY,) if any(on_policies) else ()),
+        ]
     if prefix == "s3":
         on_objects = [_is_on_objects(action) for action in actions]
         buckets = BUCKETS.get(part, EVERY_BUCKET)
@@ -228,6 +237,11 @@ def _resources(part: str, prefix: str, actions: Iterable[str]) -> list[str]:
         for each, word in _RESOURCES[prefix].items()
         if any(word in action for action in actions)
     ]
+
+
+def _is_on_policies(action: str) -> bool:
+    """Whether it is about a managed policy itself, and not about what has it."""
+    return "Policy" in action and "Role" not in action
 
 
 def _is_on_objects(action: str) -> bool:

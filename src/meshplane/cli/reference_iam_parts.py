@@ -9,6 +9,7 @@ from typing import Any
 
 from meshplane.platform.aws.names import (
     AUTHORS_ROLE,
+    CRAWL_ROLE,
     PORTAL_ROLE,
     QUALITY_ROLE,
     SCHEDULER_ROLE,
@@ -30,6 +31,8 @@ _FILES: Mapping[str, Sequence[str]] = {
     "platform/aws/identity_sign_in.py": (),  # by people, who need no rights for it
     "run/aws.py": ("portal",),
     "run/aws_notes.py": ("prepare", "remove"),
+    "run/aws_project_roles.py": ("prepare", "remove"),
+    "services/tables/aws_crawl_rights.py": ("lake",),
     "services/tables/aws_redshift.py": ("query",),
 }
 _FOLDERS: Mapping[str, str] = {"cli": "prepare", "events": "bus", "run": "prepare"}
@@ -82,7 +85,7 @@ BUCKETS: Mapping[str, Sequence[str]] = {
 }
 """The buckets that a part has to do with; by default all of the mesh's."""
 
-_PROJECTS = role_named("project-*-role")
+_PROJECTS = role_named("project-proj-*-role")
 _LAKE_ROLE = role_named(
     "aws-service-role/lakeformation.amazonaws.com/AWSServiceRoleForLakeFormationDataAccess"
 )
@@ -109,6 +112,7 @@ HANDED_ON: Mapping[str, Sequence[str]] = {
     "lake": (_LAKE_ROLE,),
     "portal": _own(PORTAL_ROLE),
     "quality": _own(QUALITY_ROLE),
+    "tables": _own(CRAWL_ROLE),
     "workflows": _own(WORKFLOWS_ROLE, AUTHORS_ROLE),
 }
 """The roles that a part hands to AWS's services; by default those with the mesh's name."""

@@ -62,6 +62,6 @@ def serve(
             return
         from meshplane.cli.serve_sample import sample_loader
 
-        run(settings, beside=sample_loader(settings.home))
+        run(settings, beside=sample_loader(settings.home, settings.aws_parts))
     except MeshplaneError as error:
         raise fail(error, as_json=as_json) from error

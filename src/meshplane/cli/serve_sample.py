@@ -1,6 +1,6 @@
 """Loads the sample mesh beside a server that has just started."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from meshplane.run.serve import Started
 
 
-def sample_loader(home: Path) -> "Callable[[Started], None]":
+def sample_loader(home: Path, aws_parts: Collection[str] = ()) -> "Callable[[Started], None]":
     """What to do once the server answers: load the sample, and say how that went.
 
     A failure is told and the server goes on; the next start takes up where this one stopped.
 
     Args:
         home: the server's home folder.
+        aws_parts: what of the mesh runs on AWS, which tells what its lake can do.
 
     Raises:
         Missing: the sample is still to be loaded and its data is not there
@@ -31,10 +32,12 @@ def sample_loader(home: Path) -> "Callable[[Started], None]":
 
     def load(started: "Started") -> None:
         from meshplane.sample.loader import load as load_sample
+        from meshplane.sample.stage import Lake
 
         console = present.console(to_stderr=True)
         try:
-            load_sample(started.base_url, started.mint, home, None, console)
+            lake = Lake.on(aws_parts)
+            load_sample(started.base_url, started.mint, home, None, console, lake=lake)
         except MeshplaneError as error:
             console.print(present.problem_panel(error))
         else:

@@ -12,6 +12,9 @@ from meshplane.kit.errors import Unavailable
 
 _LONGEST_WAIT_SECONDS = 3600.0
 _PAUSE_SECONDS = 0.5
+_PAGE_LIMIT = 200
+_NO_PORTAL = "This mesh shows nothing in a portal."
+_NO_CATALOGUE = "This mesh keeps its tables in its own catalogue, and in no other."
 
 _PORTAL_DRIFT: present.Columns = (
     ("Kind", "kind"),
@@ -32,11 +35,8 @@ _FAILURES: present.Columns = (("Id", "id"), ("Code", "code"))
 @connected
 def portal_drift(session: Session) -> None:
     """Shows what others have changed in the portal (administrators). Exit code 1 when they have."""
-    items = list(session.api.items("/catalog/portal/drift"))
     nothing = "Nobody has changed anything in the portal."
-    session.show({"items": items}, lambda: present.listing(items, _PORTAL_DRIFT, nothing=nothing))
-    if items:
-        raise typer.Exit(1)
+    _show_drift(session, "/catalog/portal/drift", _PORTAL_DRIFT, nothing, _NO_PORTAL)
 
 
 @connected
@@ -51,18 +51,15 @@ def portal_reconcile(
     done = _awaited(session, "/catalog/portal", begun)
     told = f"{done['brought']} brought, {done['failed']} failed"
     if not done["kinds"]:
-        told = "This mesh shows nothing in a portal."
+        told = _NO_PORTAL
     _show(session, done, told)
 
 
 @connected
 def projection_drift(session: Session) -> None:
     """Shows which published tables differ in the lake's catalogue. Exit code 1 when any does."""
-    items = list(session.api.items("/tables/projection/drift"))
     nothing = "All published tables are in step."
-    session.show({"items": items}, lambda: present.listing(items, _TABLE_DRIFT, nothing=nothing))
-    if items:
-        raise typer.Exit(1)
+    _show_drift(session, "/tables/projection/drift", _TABLE_DRIFT, nothing, _NO_CATALOGUE)
 
 
 @connected
@@ -81,7 +78,37 @@ def projection_reconcile(
     done = _awaited(session, "/tables/projection", begun)
     counts = (("inStep", "in step"), ("mended", "mended"), ("adopted", "adopted"), ("left", "left"))
     told = ", ".join(f"{done[name]} {word}" for name, word in counts)
-    _show(session, done, f"{told}, {done['failed']} failed")
+    told = f"{told}, {done['failed']} failed" if done["compared"] else _NO_CATALOGUE
+    _show(session, done, told)
+
+
+def _show_drift(
+    session: Session, path: str, columns: present.Columns, in_step: str, not_compared: str
+) -> None:
+    """Shows all pages of a drift; exit code 1 where there is any.
+
+    Args:
+        session: of the command.
+        path: of the list.
+        columns: of the listing.
+        in_step: what to say where nothing differs.
+        not_compared: what to say where there is nothing to compare with.
+    """
+    items: list[Any] = []
+    cursor: str | None = None
+    while True:
+        page = session.api.get(path, limit=_PAGE_LIMIT, cursor=cursor)
+        items += page["items"]
+        cursor = page["nextCursor"]
+        if cursor is None:
+            break
+    nothing = in_step if page["compared"] else not_compared
+    session.show(
+        {"items": items, "compared": page["compared"]},
+        lambda: present.listing(items, columns, nothing=nothing),
+    )
+    if items:
+        raise typer.Exit(1)
 
 
 def _show(session: Session, done: Mapping[str, Any], told: str) -> None:

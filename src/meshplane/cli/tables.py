@@ -6,8 +6,10 @@ import typer
 
 from meshplane.cli import present, resolve, shown
 from meshplane.cli.session import Session, connected
+from meshplane.cli.tables_crawls import declare_crawls
 
 app = typer.Typer(no_args_is_help=True, help="Iceberg tables and their snapshots.")
+declare_crawls(app)
 shown.declare_projection(app)
 
 Name = Annotated[str, typer.Argument(help="Its project and name (weather-desk.weather), or id.")]

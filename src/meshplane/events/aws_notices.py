@@ -1,8 +1,9 @@
 """Tells people of what happened, over topics of SNS.
 
-Each notice is sent once: whoever is about to send it says so first, in a commit of its own. SNS has
-no idempotency, so a process that dies between SNS's answer and its own commit, or an answer that is
-lost, has it sent again; `eventId` among its attributes is the same then.
+Each notice is sent at least once, and as a rule once: whoever is about to send it says so first, in
+a commit of its own. SNS knows a message again on FIFO topics alone, which have no subscribers by
+mail: so a process that dies between SNS's answer and its own commit, or an answer that is lost, has
+it sent again; `eventId` among its attributes is the same then.
 """
 
 import asyncio

@@ -228,7 +228,7 @@ class SqsReader:
         if poll is None:
             return
         await asyncio.wait({poll}, timeout=_GRACE_SECONDS)
-        if not poll.done() or poll.exception() is not None:
+        if not poll.done() or poll.cancelled() or poll.exception() is not None:
             poll.cancel()
             return
         for message in poll.result():

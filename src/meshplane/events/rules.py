@@ -32,7 +32,7 @@ RESERVED_QUEUES = frozenset(
         *("meshplane-tasks", "approval-queue", "approval-deadlines", "subscription-decisions"),
         *("lake-reconciliations", "execution-commands", "task-answers", "rule-messages"),
         *("portal-reconciliations", "projection-reconciliations"),
-        *("deployments", "quality-runs"),
+        *("deployments", "quality-runs", "table-crawls", "term-removals"),
     }
 )
 """Queues that parts of the mesh work off: people neither send to them nor receive from them."""

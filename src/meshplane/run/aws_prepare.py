@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from meshplane.kit.errors import MeshplaneError, Refused
+from meshplane.kit.errors import Invalid, MeshplaneError, Refused
+from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
 
 Told = Literal["made", "was there", "changed", "would be made", "would be changed"]
@@ -65,6 +66,22 @@ class Done:
     what: str
     told: Told
     details: tuple[str, ...] = ()
+
+
+async def demand_account(aws: Aws) -> None:
+    """Makes sure that the credentials hold, and are of the mesh's account.
+
+    Raises:
+        Invalid: ACCOUNT_NOT_MEANT, they are of another.
+        AwsRejected, AwsUnavailable: they do not hold, or there are none.
+    """
+    told = await aws.call("sts", "get_caller_identity")
+    if told["Account"] != aws.place.account:
+        raise Invalid(
+            "ACCOUNT_NOT_MEANT",
+            "The credentials are of another account than MESHPLANE_AWS_ACCOUNT. Nothing is done.",
+            field="aws_account",
+        )
 
 
 async def prepare(steps: Sequence[Step], *, plan: bool = False) -> AsyncIterator[Done]:

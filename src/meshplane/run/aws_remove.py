@@ -4,7 +4,7 @@ Kind by kind, in the order in which one needs another: each looks for what is th
 it, and takes it away. Done again, it finds what is left. What proves that a thing is the mesh's own
 is written at each kind and never is the prefix alone:
 
-- a name that only this mesh gives: tables, queues, topics, roles, the bus, the domain of DataZone,
+- a name that only this mesh gives: tables, queues, topics, roles, their boundary, the bus, portals,
   buckets, with the account and the region in them, and workgroups that write into such a bucket;
 - a mark that the mesh put there: on rules, state machines, keys and secrets, on the roles of
   projects, and among the values of LF-tags;
@@ -22,7 +22,7 @@ from typing import Literal
 from meshplane.kit.errors import Invalid, MeshplaneError
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
-from meshplane.run.aws_prepare import DENIED, action_of
+from meshplane.run.aws_prepare import DENIED, action_of, demand_account
 
 Told = Literal["would be removed", "removed", "stays", "failed"]
 
@@ -149,10 +149,4 @@ async def check_account(aws: Aws, *, without_prefix: str | None) -> None:
             "--without-prefix takes the account of the mesh, for one whose names have no prefix.",
             field="without_prefix",
         )
-    told = await aws.call("sts", "get_caller_identity")
-    if told["Account"] != place.account:
-        raise Invalid(
-            "ACCOUNT_NOT_MEANT",
-            "The credentials are of another account than MESHPLANE_AWS_ACCOUNT. Nothing is done.",
-            field="aws_account",
-        )
+    await demand_account(aws)

@@ -1,4 +1,4 @@
-"""What a mesh has once in its account, or for a project: stacks, the portal, the store, roles."""
+"""What a mesh has once in its account, or for a project: stacks, portal, store, roles, policy."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -8,10 +8,11 @@ from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.dynamodb_items import Shape
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.aws.identity import own_arn
-from meshplane.platform.aws.names import PORTAL_ROLE, role_name
+from meshplane.platform.aws.names import PORTAL_ROLE, projects_boundary_arn, role_name
 from meshplane.platform.aws.polling import until
+from meshplane.run.aws_project_roles import ProjectRole
 from meshplane.run.aws_remove import Kind, Thing
-from meshplane.run.aws_remove_own import Own, ProjectRole, unless
+from meshplane.run.aws_remove_own import Own, unless
 from meshplane.services.blueprints.ports import stack_name
 from meshplane.services.projects.aws import POLICY as PROJECT_POLICY
 
@@ -43,7 +44,11 @@ def store_kinds(aws: Aws) -> list[Kind]:
 def role_kinds(own: Own) -> list[Kind]:
     """Roles, of projects and of the mesh itself; by them workgroups and stacks are known."""
     needed = ("stacks", "workgroups", "portals", "grants", "administrators")
-    return [Kind("roles", partial(_roles, own), needed)]
+    return [
+        Kind("roles", partial(_roles, own), needed),
+        # IAM keeps a policy as long as it is the boundary of a role.
+        Kind("policies", partial(_policies, own.aws), ("roles",)),
+    ]
 
 
 async def _stacks(own: Own) -> AsyncIterator[Thing]:
@@ -153,11 +158,41 @@ async def _roles(own: Own) -> AsyncIterator[Thing]:
 
 
 async def _give(own: Own, role: ProjectRole) -> None:
-    """Gives a role back that the mesh had taken over: without its policy."""
+    """Gives a role back that the mesh had taken over: without its boundary, and its policy.
+
+    The policy goes last: by it the role is found again.
+    """
+    told = await unless(own.aws.call("iam", "get_role", RoleName=role.name), _NO_ROLE)
+    bound = told["Role"].get("PermissionsBoundary", {}) if told is not None else {}
+    if bound.get("PermissionsBoundaryArn") == projects_boundary_arn(own.aws.place):
+        await unless(
+            own.aws.call("iam", "delete_role_permissions_boundary", RoleName=role.name), _NO_ROLE
+        )
     await unless(
         own.aws.call("iam", "delete_role_policy", RoleName=role.name, PolicyName=PROJECT_POLICY),
         _NO_ROLE,
     )
+
+
+async def _policies(aws: Aws) -> AsyncIterator[Thing]:
+    """Proof: its name."""
+    arn = projects_boundary_arn(aws.place)
+    if await unless(aws.call("iam", "get_policy", PolicyArn=arn), _NO_ROLE) is not None:
+        yield Thing(f"policy {arn.rpartition('/')[2]}", partial(_take_policy, aws, arn))
+
+
+async def _take_policy(aws: Aws, arn: str) -> None:
+    try:
+        async for page in aws.pages("iam", "list_policy_versions", PolicyArn=arn):
+            for one in page["Versions"]:
+                if not one["IsDefaultVersion"]:
+                    await aws.call(
+                        "iam", "delete_policy_version", PolicyArn=arn, VersionId=one["VersionId"]
+                    )
+        await aws.call("iam", "delete_policy", PolicyArn=arn)
+    except AwsRejected as error:
+        if error.aws_code not in _NO_ROLE:
+            raise
 
 
 async def _take_role(aws: Aws, name: str) -> None:

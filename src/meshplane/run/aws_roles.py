@@ -2,7 +2,8 @@
 
 Source of actions and resources: the Service Authorization Reference; of who takes a role, the
 guides of EventBridge ("Using IAM roles"), EventBridge Scheduler ("Execution role"), Step Functions
-("IAM policies for integrated services") and Glue Data Quality ("IAM permissions").
+("IAM policies for integrated services"), Glue Data Quality ("IAM permissions") and Glue's crawlers
+("Crawler prerequisites").
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +15,13 @@ from meshplane.events.envelope import BUS
 from meshplane.events.sources import RESERVED_SOURCES
 from meshplane.platform.aws.names import (
     AUTHORS_ROLE,
+    CRAWL_ROLE,
     PORTAL_ROLE,
     QUALITY_ROLE,
     SCHEDULER_ROLE,
     TARGETS_ROLE,
     WORKFLOWS_ROLE,
+    crawl_database,
     domain_bucket_arns,
 )
 from meshplane.platform.aws.place import AwsPlace
@@ -71,6 +74,7 @@ def roles_of(part: str, place: AwsPlace) -> list[ServiceRole]:
         "bus": (_scheduler, _targets),
         "workflows": (_workflows, _authors),
         "quality": (_quality,),
+        "tables": (_crawls,),
         "portal": (_portal,),
     }
     return [make(place) for make in made.get(part, ())]
@@ -143,6 +147,34 @@ def _quality(place: AwsPlace) -> ServiceRole:
         ),
     ]
     return ServiceRole(QUALITY_ROLE, "glue.amazonaws.com", allowed)
+
+
+def _crawls(place: AwsPlace) -> ServiceRole:
+    """It reads raw areas, which hold no governed table, and fills one database."""
+    glue, buckets = f"arn:aws:glue:{place.region}:{place.account}", domain_bucket_arns(place)
+    database, raw = crawl_database(place), "projects/*/raw/*"
+    listing = _allow(["s3:ListBucket"], buckets)
+    allowed = [
+        _allow(
+            [
+                *("glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable"),
+                *("glue:UpdateTable", "glue:DeleteTable", "glue:BatchDeleteTable"),
+                *("glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"),
+                *("glue:CreatePartition", "glue:BatchCreatePartition", "glue:UpdatePartition"),
+                *("glue:BatchUpdatePartition", "glue:DeletePartition"),
+                "glue:BatchDeletePartition",
+            ],
+            [f"{glue}:catalog", f"{glue}:database/{database}", f"{glue}:table/{database}/*"],
+        ),
+        _allow(["s3:GetObject"], [f"{bucket}/{raw}" for bucket in buckets]),
+        {**listing, "Condition": {"StringLike": {"s3:prefix": [raw]}}},
+        _allow(["s3:GetBucketLocation"], buckets),
+        _allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            [f"arn:aws:logs:{place.region}:{place.account}:log-group:/aws-glue/*"],
+        ),
+    ]
+    return ServiceRole(CRAWL_ROLE, "glue.amazonaws.com", allowed)
 
 
 def _portal(place: AwsPlace) -> ServiceRole:

@@ -8,17 +8,29 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from meshplane.platform.aws.part_roles import MADE
+from meshplane.services.projects.aws_boundary import NEVER_SERVICES
+from meshplane.services.projects.aws_policies import NAMED_SERVICES
 
 PARTS = (
     "store", "tables", "lake", "query", "bus", "workflows", "portal", "shares", "quality",
     "blueprints", "metrics", "notices", "identity", "keys", "secrets",
 )  # fmt: skip
-"""What can run on AWS, each by itself."""
+"""What can run on AWS, each by itself but for what it needs there."""
+
+_NEEDS = {
+    "lake": ("tables",),
+    "query": ("tables", "lake"),
+    "portal": ("tables",),
+    "shares": ("tables", "lake"),
+    "quality": ("tables", "lake"),
+    "keys": ("tables",),
+}
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:((role|user)/[\w+=,.@/-]+|root)")
+_SERVICE = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _PREFIX = re.compile(r"([a-z][a-z0-9-]{0,20})?")
 # "CreateUserPool" and "CreateUserPoolClient" in Cognito's API reference.
 _POOL = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]_[0-9A-Za-z]{1,45}")
@@ -47,6 +59,13 @@ class AwsSettings(BaseSettings):
         (),
         description="ARNs of the roles that the mesh's processes run as: they alone may take the "
         "roles of its parts and projects. Whoever in the account may assume roles, if empty.",
+    )
+    aws_template_services: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Services of which templates may make what they like, by their prefixes in "
+        "IAM: `kms,kinesis`. Of "
+        + ", ".join(f"`{one}`" for one in sorted(NAMED_SERVICES))
+        + " they may make what bears the name of their stack, without this setting.",
     )
     aws_attempts: int = Field(
         5, ge=1, le=20, description="How often one call of AWS is tried in all."
@@ -106,6 +125,10 @@ class AwsSettings(BaseSettings):
         for name in value:
             if name not in PARTS:
                 raise ValueError(f"there is no part {name}; there are {', '.join(PARTS)}, and all")
+        for name in value:
+            lacking = [need for need in _NEEDS.get(name, ()) if need not in value]
+            if lacking:
+                raise ValueError(f"{name} needs {' and '.join(lacking)} on AWS as well")
         return value
 
     @field_validator("aws_cognito_clients", mode="before")
@@ -160,7 +183,7 @@ class AwsSettings(BaseSettings):
                 )
         return value
 
-    @field_validator("aws_principals", mode="before")
+    @field_validator("aws_principals", "aws_template_services", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -172,6 +195,17 @@ class AwsSettings(BaseSettings):
     def _are_principals(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(_PRINCIPAL.fullmatch(one) for one in value):
             raise ValueError("must be ARNs such as arn:aws:iam::111122223333:role/NAME")
+        return value
+
+    @field_validator("aws_template_services")
+    @classmethod
+    def _are_services(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not _SERVICE.fullmatch(one):
+                raise ValueError("must be prefixes of services in IAM, such as kms, with commas")
+            if one in NEVER_SERVICES | NAMED_SERVICES:
+                why = "is the mesh's own, or gives rights" if one in NEVER_SERVICES else "is there"
+                raise ValueError(f"{one} {why}: leave it out")
         return value
 
     @field_validator("aws_region")

@@ -23,6 +23,7 @@ from meshplane.run.aws_prepare import Step
 from meshplane.run.aws_roles import POLICY, ServiceRole, roles_of
 from meshplane.run.aws_steps_bus import bus_steps, listener_step, topic_steps, workflow_steps
 from meshplane.run.aws_steps_identity import identity_steps
+from meshplane.run.aws_steps_projects import project_steps
 
 _NO_ROLE, _NO_BUCKET = "NoSuchEntity", frozenset({"404", "NoSuchBucket", "NotFound"})
 _NO_WORKGROUP = "InvalidRequestException"
@@ -39,6 +40,8 @@ def steps_of(
     portal: DataZone | None = None,
     user_groups: Sequence[str] | None = None,
     identities: Identities | None = None,
+    *,
+    template_services: Sequence[str] = (),
 ) -> list[Step]:
     """The steps for some parts of `aws_parts`, each after those that it needs.
 
@@ -49,10 +52,12 @@ def steps_of(
         user_groups: of administrators and auditors, for the part `identity`; None: people are in a
             user pool that is there already.
         identities: who the mesh is, as far as that is said; None: who prepares the account.
+        template_services: of the setting.
     """
     wanted = set(parts)
     mesh = identities or Identities()
     steps = part_role_steps(aws, parts, mesh)
+    steps += project_steps(aws, wanted, template_services)
     for part in ("store", "lake", "shares", "bus", "blueprints"):
         if part in wanted:
             steps.append(_bucket(aws, part))
@@ -71,7 +76,7 @@ def steps_of(
         if part in wanted:
             steps += topic_steps(aws, part)
             break
-    for part in ("quality", "portal"):
+    for part in ("tables", "quality", "portal"):
         if part in wanted:
             steps += _roles(aws, part)
     if "portal" in wanted and portal is not None:

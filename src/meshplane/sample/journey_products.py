@@ -68,7 +68,7 @@ def _append(name: str, person: Person, stage: Stage) -> str:
 
 
 def publication(name: str, person: Person, project: str, stage: Stage) -> dict[str, Any]:
-    """Publishes the table of that name with its contract, checks the answer and gives it."""
+    """Publishes the table of that name with its contract, checks what came of it and gives it."""
     described = product(name)
     sensitive = described.column_classifications()
     body = {
@@ -85,6 +85,9 @@ def publication(name: str, person: Person, project: str, stage: Stage) -> dict[s
     stage.values[f"asset:{name}"] = asset["assetId"]
     # What holds sensitive columns waits for a steward.
     status = "submitted" if sensitive else "published"
+    if asset["status"] != status:
+        # The answer waits some seconds for the workflow, which goes on all the same.
+        asset = stage.wait_until(f"{name} is listed", partial(_settled, name, person, stage))
     stage.check(
         f"{name} is {status}, with owner and contract",
         [status, person.principal, "1.0.0"],
@@ -95,6 +98,12 @@ def publication(name: str, person: Person, project: str, stage: Stage) -> dict[s
         f"what is sensitive in {name}", sensitive, {name: shown.get(name) for name in sensitive}
     )
     return asset
+
+
+def _settled(name: str, person: Person, stage: Stage) -> dict[str, Any] | None:
+    """The asset once it is no longer submitted."""
+    asset: dict[str, Any] = stage.api(person).get(f"/assets/{stage.values[f'asset:{name}']}")
+    return asset if asset["status"] != "submitted" else None
 
 
 def _publish(name: str, person: Person, project: str, stage: Stage) -> str:

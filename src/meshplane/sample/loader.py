@@ -11,11 +11,11 @@ from meshplane.kit.errors import Unavailable
 from meshplane.sample.journey import CHAPTERS, Journey, Outcome, TokenFor
 from meshplane.sample.nycflights import NycFlights
 from meshplane.sample.progress import FileProgressStore, is_finished
-from meshplane.sample.stage import Step
+from meshplane.sample.stage import EMBEDDED_LAKE, Lake, Step
 
 KEY_PREFIX = "sample"
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS, _PATIENCE_ON_AWS_SECONDS = 60.0, 600.0
 
 
 class _Bar:
@@ -33,7 +33,13 @@ class _Bar:
 
 
 def load(
-    base_url: str, token_for: TokenFor, home: Path, archive: Path | None, console: Console
+    base_url: str,
+    token_for: TokenFor,
+    home: Path,
+    archive: Path | None,
+    console: Console,
+    *,
+    lake: Lake = EMBEDDED_LAKE,
 ) -> None:
     """Plays what is left of the journey; returns at once when nothing is.
 
@@ -42,7 +48,8 @@ def load(
         token_for: gives tokens that the server accepts.
         home: the folder that keeps `sample.json`.
         archive: the data's archive; where `make setup` puts it when None.
-        console: where the progress bar goes.
+        console: where the progress bar goes, and what was otherwise than embedded.
+        lake: what the mesh's lake is.
 
     Raises:
         Missing: the archive is not there (`SAMPLE_ARCHIVE_MISSING`).
@@ -54,14 +61,16 @@ def load(
     data = NycFlights(archive)
     data.require()
     client = connect(base_url)
+    patience_seconds = _PATIENCE_ON_AWS_SECONDS if lake.follows else _PATIENCE_SECONDS
     with client:
         journey = Journey(
-            lambda token: Api(client, token, patience_seconds=_PATIENCE_SECONDS),
+            lambda token: Api(client, token, patience_seconds=patience_seconds),
             token_for,
             FileProgressStore(home),
             archive=data,
             clock=SystemClock(),
             key_prefix=KEY_PREFIX,
+            lake=lake,
         )
         with Progress(
             TextColumn("Loading the sample mesh"),
@@ -73,6 +82,8 @@ def load(
             task = bar.add_task("", total=len(journey.steps()))
             bar.update(task, completed=len(journey.steps()) - len(journey.remaining()))
             story = journey.play(_Bar(bar, task))
+    for difference in story.differences:
+        console.print(f"Otherwise than embedded: {difference}")
     if story.trouble is not None:
         raise story.trouble
     if not story.held:

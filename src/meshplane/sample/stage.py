@@ -1,7 +1,7 @@
 """What a step of the journey works with: the actors' clients, values, checks and patience."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
@@ -54,6 +54,15 @@ class Lake:
 
     target: Literal["embedded", "lake-formation"] = "embedded"
     engine: Literal["embedded", "athena"] = "embedded"
+
+    @classmethod
+    def on(cls, parts: Collection[str]) -> "Lake":
+        """The lake of a mesh of which these parts are on AWS, as the setting `aws_parts` names."""
+        everything = "all" in parts
+        return cls(
+            target="lake-formation" if everything or "lake" in parts else "embedded",
+            engine="athena" if everything or "query" in parts else "embedded",
+        )
 
     @property
     def masks(self) -> bool:

@@ -3,7 +3,7 @@
 Evaluated: inline and attached policies of the calling role or user, and of the user's groups; a
 permissions boundary; the policy of a session; `iam:PassRole` for roles that a call hands on; the
 trust policy of a role that is assumed. The account's root may everything. `iam_policy` says what of
-a policy counts.
+a policy counts, `iam_context` which conditions of IAM's and KMS's own are known.
 
 Needs AWS: policies of resources (of buckets, queues, keys, the Glue catalog), service control
 policies, most condition keys, and permissions that a service checks on behalf of a caller.
@@ -18,6 +18,7 @@ from botocore.model import OperationModel
 from meshplane.sandbox.callers import Identity
 from meshplane.sandbox.fake import Caller, FakeError
 from meshplane.sandbox.iam_actions import actions_of, passed_roles, prefix_of
+from meshplane.sandbox.iam_context import facts_of
 from meshplane.sandbox.iam_policy import Asked, Context, decide, trusts
 from meshplane.sandbox.iam_resources import resources_of
 
@@ -46,8 +47,9 @@ def authorize(identity: Identity, operation: OperationModel, parameters: dict[st
     for action in actions_of(service, operation.name, parameters):
         named = resources_of(service, action, caller, parameters)
         for resource in named if named is not None else (None,):
-            asked = Asked(action, resource, {**context, **_account_of(resource)})
-            _require(identity, policies, asked)
+            facts = facts_of(action, resource, caller, parameters)
+            known = {**context, **_account_of(resource), **facts.context}
+            _require(identity, policies, Asked(action, resource, known, facts.families))
     if (service, operation.name) == ("s3", "CopyObject"):
         source = str(parameters.get("CopySource", "")).lstrip("/").partition("?")[0]
         asked = Asked("s3:GetObject", f"arn:aws:s3:::{source}", context)

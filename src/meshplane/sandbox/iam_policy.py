@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-Context = Mapping[str, str]
+Context = Mapping[str, str | Sequence[str]]
+"""Condition keys in lower case, with their values; several of a key that has many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,14 @@ class Asked:
         action: `glue:GetTable`.
         resource: an ARN; None: unknown.
         context: condition keys in lower case with their values.
+        families: what keys begin with of which all are known: one that is not in the context is
+            absent, where others may be unknown.
     """
 
     action: str
     resource: str | None
     context: Context = field(default_factory=dict)
+    families: tuple[str, ...] = ()
 
 
 def decide(policies: Iterable[str], asked: Asked) -> bool | None:
@@ -56,7 +60,7 @@ def _applies(statement: Mapping[str, Any], asked: Asked, *, denies: bool) -> boo
     return (
         named
         and _covers(statement, asked.resource, denies=denies)
-        and _met(statement.get("Condition"), asked.context, unknown=denies)
+        and _met(statement.get("Condition"), asked, unknown=denies)
     )
 
 
@@ -70,23 +74,39 @@ def _covers(statement: Mapping[str, Any], resource: str | None, *, denies: bool)
     return False
 
 
-def _met(conditions: Any, context: Context, *, unknown: bool) -> bool:
+def _met(conditions: Any, asked: Asked, *, unknown: bool) -> bool:
     for operator, keys in (conditions or {}).items():
-        compare = _OPERATORS.get(operator.removesuffix("IfExists"))
-        if compare is None:
-            return unknown
         for key, wanted in keys.items():
-            value = context.get(key.lower())
-            if value is None and key.lower() not in _KNOWN_KEYS:
+            met = _holds(operator, key.lower(), _listed(wanted), asked)
+            if met is None:
                 return unknown
-            if value is None:
-                # A key that is absent meets what is negated, and what says `IfExists`.
-                if operator.endswith("IfExists") or compare in {_unequal, _unlike}:
-                    continue
-                return False
-            if not compare(value, _listed(wanted)):
+            if not met:
                 return False
     return True
+
+
+def _holds(operator: str, key: str, wanted: Sequence[Any], asked: Asked) -> bool | None:
+    """Whether one condition holds; None where nobody here can tell.
+
+    Source: IAM User Guide, "IAM JSON policy elements: Condition operators", and "Single-valued vs.
+    multivalued context keys".
+    """
+    quantifier, _, plain = operator.rpartition(":")
+    compare, value = _OPERATORS.get(plain.removesuffix("IfExists")), asked.context.get(key)
+    is_known = key in _KNOWN_KEYS or key.startswith(asked.families)
+    if (compare is None and plain != "Null") or (value is None and not is_known):
+        return None
+    if plain == "Null":
+        return (value is None) is (str(wanted[0]).lower() == "true")
+    if value is None or compare is None:
+        # A key that is absent meets what is negated, what says `IfExists`, and all of no values.
+        negated = compare in {_unequal, _unlike} and quantifier != "ForAnyValue"
+        return negated or plain.endswith("IfExists") or quantifier == "ForAllValues"
+    values = [value] if isinstance(value, str) else list(value)
+    met = [compare(each, wanted) for each in values]
+    if quantifier:
+        return {"ForAllValues": all(met), "ForAnyValue": any(met)}.get(quantifier)
+    return met[0] if len(met) == 1 else None
 
 
 def _equal(value: str, wanted: Sequence[str]) -> bool:
@@ -122,6 +142,7 @@ _KNOWN_KEYS = frozenset(
         "aws:requestedregion",
         "aws:resourceaccount",
         "iam:passedtoservice",
+        "iam:permissionsboundary",
         "sts:externalid",
     }
 )
@@ -168,7 +189,7 @@ def trusts(policy: str, principals: Iterable[str], asked: Asked, kind: str = "AW
             continue
         if not _any_matches(statement.get("Action", []), asked.action.lower(), fold=True):
             continue
-        if not _met(statement.get("Condition"), asked.context, unknown=denies):
+        if not _met(statement.get("Condition"), asked, unknown=denies):
             continue
         if denies:
             return False

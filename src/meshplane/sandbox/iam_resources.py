@@ -8,6 +8,7 @@ from typing import Any
 
 from meshplane.sandbox.fake import Caller
 from meshplane.sandbox.iam_actions import prefix_of
+from meshplane.sandbox.iam_context import key_of_alias
 
 Parameters = Mapping[str, Any]
 
@@ -135,11 +136,17 @@ def _secrets(_action: str, caller: Caller, given: Parameters) -> list[str]:
 
 
 def _kms(_action: str, caller: Caller, given: Parameters) -> list[str]:
-    key, alias = given.get("KeyId") or given.get("TargetKeyId"), given.get("AliasName")
+    """What changes an alias is allowed on the alias and on each key that it leads to."""
+    alias = given.get("AliasName")
     found = [_arn("kms", caller, str(alias))] if alias else []
-    if not key or "alias/" in key:
-        return found  # whose key an alias is, only the service could tell
-    return [*found, key if key.startswith("arn:") else _arn("kms", caller, f"key/{key}")]
+    for key in (given.get("KeyId"), given.get("TargetKeyId"), alias):
+        name = str(key or "").rpartition(":")[2]
+        if name.startswith("alias/"):
+            led_to = key_of_alias(caller.account, caller.region, name)
+            found += [led_to] if led_to else []
+        elif key:
+            found.append(key if key.startswith("arn:") else _arn("kms", caller, f"key/{key}"))
+    return found
 
 
 def _lambda(_action: str, caller: Caller, given: Parameters) -> list[str]:

@@ -6,14 +6,16 @@ pairs of surrogates, a class inside a set may stand for its name in POSIX, and `
 An older expression without anchors is meant for the whole text; a newer one says where it stands.
 """
 
+from contextlib import suppress
 from functools import lru_cache
 
 import regex  # type: ignore[import-untyped]
 
 _FULL_PLANES = r"\uD800\uDC00-\uDBFF\uDFFF"
 _IN_PYTHON = "\\U00010000-\\U0010FFFF"
-# The longest that one match may take: an expression may be costly on a hostile text.
-_SECONDS = 1.0
+# The longest that one match may take: an expression may be costly on a hostile text. The clock goes
+# on while a busy machine lets a short match wait, so a match is tried twice.
+_SECONDS = (1.0, 5.0)
 
 
 class Unusable(Exception):
@@ -46,10 +48,12 @@ def fits(pattern: str, text: str) -> bool:
     except Unusable:
         return True
     start, end = pattern.startswith("^"), pattern.endswith("$") and not pattern.endswith("\\$")
-    try:
-        if start == end:
-            return expression.fullmatch(text, timeout=_SECONDS) is not None
-        search = expression.match if start else expression.search
-        return search(text, timeout=_SECONDS) is not None
-    except TimeoutError:
-        return False
+    search = expression.search
+    if start:
+        search = expression.match
+    if start == end:
+        search = expression.fullmatch
+    for seconds in _SECONDS:
+        with suppress(TimeoutError):
+            return search(text, timeout=seconds) is not None
+    return False

@@ -3,8 +3,11 @@
 Source: Smithy 2.0, "AWS JSON 1.0/1.1", "AWS restJson1", "AWS restXml" and "AWS query" protocols.
 """
 
+import gzip
 import io
 import json
+import zlib
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -39,9 +42,10 @@ def decode(found: Found, protocol: str, request: Request) -> dict[str, Any]:
         request: what came.
 
     Raises:
-        Unreadable: the body is no JSON, no XML, or no CBOR.
+        Unreadable: the body is no JSON, no XML, no CBOR, or no gzip.
     """
     shape = found.operation.input_shape
+    request = _unpacked(found.operation, request)
     if protocol == "query":
         text = request.body.decode("utf-8", "replace") or request.query_text
         return from_form(shape, dict(parse_qsl(text, keep_blank_values=True)))
@@ -52,6 +56,22 @@ def decode(found: Found, protocol: str, request: Request) -> dict[str, Any]:
     if protocol == "cbor":
         return _structure(shape, _cbor(request.body))
     return _decode_rest(shape, found.labels, protocol, request)
+
+
+def _unpacked(operation: OperationModel, request: Request) -> Request:
+    """The request with its body as it was before the client compressed it, where it may.
+
+    Source: Smithy 2.0, "requestCompression trait": clients compress what is longer than 10,240
+    bytes. Of other operations the encoding is that of what is stored, as of an object in S3.
+    """
+    if operation.request_compression is None:
+        return request
+    if request.headers.get("content-encoding") != "gzip":
+        return request
+    try:
+        return replace(request, body=gzip.decompress(request.body))
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unreadable("The body is no gzip.") from error
 
 
 def _decode_rest(

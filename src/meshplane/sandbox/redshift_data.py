@@ -135,7 +135,7 @@ class RedshiftDataFake:
 
     def rights(self, account: str, region: str, place: str, name: str = "dev") -> Rights:
         """The rights in a database, to look at or to change; arguments as of `database`."""
-        found = self._rights.setdefault((account, region, place, name), Rights())
+        found = self._rights.setdefault((account, region, place, name), Rights(name=name))
         found.known(_ROOT)
         found.superusers.add(_ROOT)
         return found

@@ -1,10 +1,11 @@
 """Rights of a Redshift database: users, grants on tables and columns, row-level security.
 
-By Redshift's documentation ("GRANT", "Usage notes for column-level access control", "CREATE RLS
-POLICY", "ATTACH RLS POLICY", "ALTER TABLE", "SVV_…"): a user reads the columns that he was granted
-in a schema that he may use; `SELECT *` asks for all of them; on a table with row-level security he
-sees no row without a policy, and several are joined as the table says. Superusers see everything,
-and they alone change rights here.
+By Redshift's documentation ("GRANT", "Usage notes for column-level access control", "Scoped
+permissions", "CREATE RLS POLICY", "ATTACH RLS POLICY", "ALTER TABLE", "SVV_…"): a user reads the
+columns that he was granted in a schema that he may use, or all of them where he was granted all
+tables; `SELECT *` asks for all of them; on a table with row-level security he sees no row without a
+policy, and several are joined as the table says. Superusers see everything, and they alone change
+rights here.
 """
 
 import re
@@ -23,6 +24,7 @@ from sqlglot.schema import MappingSchema
 _NAME = r'("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)'
 _WHO = rf"(PUBLIC|ROLE\s+{_NAME}|{_NAME})"
 _TABLE = rf"(?:TABLE\s+)?{_NAME}\.{_NAME}"
+_ON_SCHEMAS = ("ALTER", "CREATE", "USAGE")
 _SELECT, _ALL = "SELECT", ("SELECT", "INSERT", "UPDATE", "DELETE", "DROP", "REFERENCES")
 Who = tuple[str, str]
 """Kind and name: `user`, `role`, `group` or `public`."""
@@ -44,7 +46,9 @@ class Rights:
         roles, groups: names of users, by the role's or the group's.
         relations: schema, table, privilege, who.
         columns: schema, table, column, privilege, who.
-        schemas: schema, privilege, who.
+        schemas: schema, privilege, who: on the schema, or on all tables in it.
+        databases: database, privilege, who: on all tables in it.
+        name: of the database.
         policies: columns with their types, and the condition, by name.
         attached: policy, schema, table, who.
         filtered: tables with row-level security, and how policies are joined.
@@ -63,6 +67,8 @@ class Rights:
     policies: dict[str, tuple[list[tuple[str, str]], str]] = field(default_factory=dict)
     attached: set[tuple[str, str, str, Who]] = field(default_factory=set)
     filtered: dict[tuple[str, str], str] = field(default_factory=dict)
+    databases: set[tuple[str, str, Who]] = field(default_factory=set)
+    name: str = "dev"
 
     def is_super(self, user: str) -> bool:
         """Whether a user may do everything."""
@@ -133,6 +139,7 @@ class Rights:
         whole = any(
             (schema, table, _SELECT, one) in self.relations
             or (schema, _SELECT, one) in self.schemas
+            or (self.name, _SELECT, one) in self.databases
             for one in who
         )
         found = {c for s, t, c, p, one in self.columns if (s, t, p) == (schema, table, _SELECT)
@@ -223,8 +230,20 @@ class Rights:
         )
         yield (
             "svv_schema_privileges",
-            f"namespace_name VARCHAR, privilege_type VARCHAR, {who}",
-            [(s, p, *one) for s, p, one in sorted(self.schemas)],
+            f"namespace_name VARCHAR, privilege_type VARCHAR, {who}, privilege_scope VARCHAR",
+            [
+                (s, p, *one, "SCHEMA" if p in _ON_SCHEMAS else "TABLES")
+                for s, p, one in sorted(self.schemas)
+            ],
+        )
+        yield (
+            "svv_database_privileges",
+            f"database_name VARCHAR, privilege_type VARCHAR, {who}, privilege_scope VARCHAR",
+            [
+                # "TEMP … is granted to PUBLIC by default."
+                (self.name, "TEMP", *_EVERYBODY, "DATABASE"),
+                *((d, p, *one, "TABLES") for d, p, one in sorted(self.databases)),
+            ],
         )
         yield (
             "svv_rls_relation",
@@ -273,6 +292,21 @@ class _Change:
     def use_schema(self, verb: str, schema: str, who: str, *_: str | None) -> None:
         right = (plain(schema), "USAGE", self._who(who))
         _set(self.rights.schemas, right, verb)
+
+    def tables_in(
+        self, verb: str, privilege: str, where: str, name: str, who: str, *_: str | None
+    ) -> None:
+        """Scoped: what is given for all tables of a schema or of a database, and for those to come.
+
+        https://docs.aws.amazon.com/redshift/latest/dg/t_scoped-permissions.html
+        """
+        place, one = plain(name), privilege.upper()
+        if where.upper() == "SCHEMA":
+            _set(self.rights.schemas, (place, one, self._who(who)), verb)
+            return
+        if place != self.rights.name:
+            raise RightsError(f"database {name} is not this one")
+        _set(self.rights.databases, (place, one, self._who(who)), verb)
 
     def some_columns(
         self, verb: str, names: str, schema: str, table: str, who: str, *_: str | None
@@ -365,6 +399,11 @@ _TO = rf"\s+(?:TO|FROM)\s+{_WHO}"
 _STATEMENTS: tuple[tuple[str, Callable[..., None]], ...] = (
     (rf"CREATE\s+USER\s+{_NAME}\s+PASSWORD\s+DISABLE", _Change.create_user),
     (rf"{_GIVE}USAGE\s+ON\s+SCHEMA\s+{_NAME}{_TO}", _Change.use_schema),
+    (
+        rf"{_GIVE}(SELECT|INSERT|UPDATE|DELETE)\s+FOR\s+TABLES\s+IN\s+(SCHEMA|DATABASE)\s+"
+        rf"{_NAME}{_TO}",
+        _Change.tables_in,
+    ),
     (rf"{_GIVE}SELECT\s*\(([^()]+)\)\s+ON\s+{_TABLE}{_TO}", _Change.some_columns),
     (rf"{_GIVE}(ALL|SELECT|INSERT|UPDATE|DELETE)\s+ON\s+{_TABLE}{_TO}", _Change.whole_table),
     (

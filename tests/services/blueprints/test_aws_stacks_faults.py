@@ -14,7 +14,7 @@ from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
 from meshplane.sandbox.faults import Fault, Kind
 from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.blueprints.aws_stacks import CloudFormationStacks
-from meshplane.services.blueprints.ports import StackState, Wish, stack_name
+from meshplane.services.blueprints.ports import Plan, StackState, Wish, stack_name
 from tests.builders.aws_sandbox import REGION, aws_of, sandbox_in
 
 pytestmark = pytest.mark.fault
@@ -207,6 +207,27 @@ async def test_removal__is_finished_by_another_try(world: World, kind: Kind) -> 
         state, _ = await in_spite(world, fault, removed, stack_id)
         assert state.gone
         assert (await world.statuses(wish.stack)).count("DELETE_IN_PROGRESS") == 1, made[place]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_plan_that_is_dropped__leaves_nothing_whichever_call_failed(
+    world: World, kind: Kind
+) -> None:
+    async def dropped(plan: Plan) -> StackState:
+        await world.stacks.drop(plan.stack_id, plan.plan_id)
+        state = await world.stacks.state(plan.stack_id)
+        assert state is not None
+        return state
+
+    made = await calls_of(world, dropped(await world.stacks.plan(a_wish())))
+    assert len(made) >= 5
+    for place in range(len(made)):
+        wish = a_wish()
+        plan = await world.stacks.plan(wish)
+        state, _ = await in_spite(world, fault_at(made, place, kind), dropped, plan)
+        assert state.gone, made[place]
+        assert (await world.statuses(wish.stack)).count("DELETE_IN_PROGRESS") == 1, made[place]
+        assert not await world.stacks.has_begun(plan)
 
 
 async def test_same_deployment_twice_at_once__is_one_stack_that_was_made_once(

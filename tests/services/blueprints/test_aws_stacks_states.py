@@ -37,18 +37,20 @@ class Cloud:
         self.protected = False
         self.plans: list[Given] = []
         self.refusals: dict[str, FakeError] = {}
+        self.listed: list[Given] = []
         self.drifts: list[Given] = []
         self.detections = ["DETECTION_IN_PROGRESS", "DETECTION_COMPLETE"]
         self.asked: list[tuple[str, Given]] = []
 
     def did(self) -> list[str]:
         """What was called that changes something."""
-        return [name for name, _ in self.asked if not name.startswith("Describe")]
+        return [name for name, _ in self.asked if not name.startswith(("Describe", "List"))]
 
     def handlers(self) -> dict[str, Any]:
         answers = {
             "DescribeStacks": self._stacks,
             "DescribeChangeSet": self._change_set,
+            "ListChangeSets": lambda _given: {"Summaries": self.listed},
             "DescribeStackDriftDetectionStatus": self._detection,
             "DescribeStackResourceDrifts": self._drifts,
             "DetectStackDrift": lambda _given: {"StackDriftDetectionId": "d-1"},
@@ -358,3 +360,54 @@ async def test_what_is_protected__is_not_removed(
         await stacks.remove(STACK)
     assert caught.value.code == "STACK_PROTECTED"
     assert cloud.did() == []
+
+
+AVAILABLE = {"Status": "CREATE_COMPLETE", "ExecutionStatus": "AVAILABLE"}
+
+
+@pytest.mark.parametrize(
+    ("status", "others", "does"),
+    [
+        ("REVIEW_IN_PROGRESS", [], ["DeleteChangeSet", "DeleteStack"]),
+        ("REVIEW_IN_PROGRESS", ["DELETE_COMPLETE"], ["DeleteChangeSet", "DeleteStack"]),
+        ("REVIEW_IN_PROGRESS", ["CREATE_PENDING"], ["DeleteChangeSet"]),
+        ("REVIEW_IN_PROGRESS", ["CREATE_COMPLETE"], ["DeleteChangeSet"]),
+        ("CREATE_IN_PROGRESS", [], ["DeleteChangeSet"]),
+        ("UPDATE_COMPLETE", [], ["DeleteChangeSet"]),
+    ],
+)
+async def test_drop__removes_a_stack_that_holds_nothing_and_is_planned_by_nobody(
+    cloud: Cloud, stacks: CloudFormationStacks, status: str, others: list[str], does: list[str]
+) -> None:
+    cloud.status, cloud.plans = status, [AVAILABLE]
+    cloud.listed = [{"StackId": STACK, "Status": each} for each in others]
+    await stacks.drop(STACK, SET)
+    assert cloud.did() == does
+
+
+async def test_drop__leaves_a_stack_that_somebody_protected(
+    cloud: Cloud, stacks: CloudFormationStacks
+) -> None:
+    cloud.status, cloud.plans, cloud.protected = "REVIEW_IN_PROGRESS", [AVAILABLE], True
+    await stacks.drop(STACK, SET)
+    assert cloud.did() == ["DeleteChangeSet"]
+
+
+async def test_drop__of_what_is_being_planned_is_told_to_wait(
+    cloud: Cloud, stacks: CloudFormationStacks
+) -> None:
+    cloud.status = "REVIEW_IN_PROGRESS"
+    cloud.plans = [{"Status": "CREATE_IN_PROGRESS", "ExecutionStatus": "UNAVAILABLE"}]
+    cloud.refusals["DeleteChangeSet"] = FakeError("InvalidChangeSetStatus", "It is made.", 400)
+    assert await code_of(stacks.drop(STACK, SET)) == "STACK_CHANGING"
+    assert "DeleteStack" not in cloud.did()
+
+
+async def test_plan__takes_over_a_stack_that_others_left_in_review(
+    cloud: Cloud, stacks: CloudFormationStacks
+) -> None:
+    cloud.status, cloud.plans = "REVIEW_IN_PROGRESS", [{}, AVAILABLE]
+    plan = await stacks.plan(WISH)
+    assert (plan.stack_id, plan.executable) == (STACK, True)
+    created = [given for name, given in cloud.asked if name == "CreateChangeSet"]
+    assert [(one["StackName"], one["ChangeSetType"]) for one in created] == [(NAME, "CREATE")]

@@ -47,6 +47,7 @@ class Slow:
     removed: int = 0
     looks: int = 0
     told: list[StackEvent] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
 
     async def plan(self, wish: Wish) -> Plan:
         if self.plan_fails:
@@ -59,6 +60,9 @@ class Slow:
 
     async def has_begun(self, _plan: Plan) -> bool:
         return self.executed > 0
+
+    async def drop(self, _stack: str, plan: str) -> None:
+        self.dropped.append(plan)
 
     async def cancel(self, _stack: str) -> None:
         self.cancelled += 1
@@ -337,7 +341,94 @@ async def test_deployment__that_is_stopped_before_it_begins_is_not_carried_out(
     await world.change(key, status="CANCELLING")
     item = await world.until_ended(key)
     assert (item["status"], world.stacks.executed) == ("CANCELLED", 0)
+    assert len(world.stacks.dropped) == 1
     assert await world.completed() == ["CANCELLED"]
+    await world.store.close()
+
+
+async def test_first_deployment__that_is_stopped_before_it_begins_leaves_no_stack(
+    world: World,
+) -> None:
+    key = await world.deploy()
+    real, stacks_of = world.stacks.plan, []
+
+    async def planned_and_died(wish: Wish) -> Plan:
+        stacks_of.append((await real(wish)).stack_id)
+        raise Unavailable("AWS_UNAVAILABLE", "AWS did not answer.")
+
+    world.stacks.plan = planned_and_died
+    try:
+        await world.worker.run_due()
+    finally:
+        del world.stacks.plan
+    state = await world.stacks.state(stacks_of[0])
+    assert state is not None
+    assert state.status == "REVIEW_IN_PROGRESS"
+    await world.change(key, status="CANCELLING")
+    item = await world.until_ended(key)
+    assert (item["status"], item["statusReason"]) == ("CANCELLED", "")
+    state = await world.stacks.state(stacks_of[0])
+    assert state is not None
+    assert state.gone
+
+
+async def test_plan__that_is_dropped_while_it_is_made_leaves_no_stack(world: World) -> None:
+    key = await world.deploy()
+    await world.change(key, status="PLANNING")
+    real, made = world.stacks.plan, []
+
+    async def dropped_meanwhile(wish: Wish) -> Plan:
+        plan = await real(wish)
+        made.append(plan.stack_id)
+        await world.change(key, status="CANCELLED")
+        return plan
+
+    world.stacks.plan = dropped_meanwhile
+    try:
+        for _ in range(4):
+            await world.worker.run_due()
+            world.clock.advance(5)
+    finally:
+        del world.stacks.plan
+    assert (await world.item(key))["status"] == "CANCELLED"
+    state = await world.stacks.state(made[0])
+    assert (len(made), state is not None and state.gone) == (1, True)
+
+
+async def test_deployment__that_a_protected_stack_keeps_back_ends_and_says_so(
+    tmp_path: Path,
+) -> None:
+    kept_back = Conflict("STACK_NOT_READY", "An earlier deployment of this stack failed.")
+    world = await slow_world(tmp_path, "ROLLBACK_COMPLETE", plan_fails=[kept_back])
+
+    async def protected(_stack: str) -> None:
+        raise Conflict("STACK_PROTECTED", "The stack is protected.")
+
+    world.stacks.roll_back = protected
+    item = await world.until_ended(await world.deploy(), most=1)
+    assert (item["status"], item["statusReason"]) == (
+        "FAILED",
+        "STACK_PROTECTED: The stack is protected.",
+    )
+    await world.store.close()
+
+
+async def test_plan__that_cannot_be_taken_away_is_told_and_keeps_no_end_back(
+    tmp_path: Path,
+) -> None:
+    world = await slow_world(tmp_path, "REVIEW_IN_PROGRESS")
+
+    async def refused(_stack: str, _plan: str) -> None:
+        raise Conflict("AWS_REJECTED", "AWS refused it with AccessDenied.")
+
+    world.stacks.drop = refused
+    key = await world.deploy()
+    await world.change(key, status="CANCELLING")
+    item = await world.until_ended(key, most=1)
+    assert (item["status"], item["statusReason"]) == (
+        "CANCELLED",
+        "Its plan could not be taken away (AWS_REJECTED).",
+    )
     await world.store.close()
 
 

@@ -127,6 +127,13 @@ async def test_plan__that_is_dropped_is_not_carried_out(office: Office) -> None:
     assert (await act(office, plan, "cancel")).json()["status"] == "CANCELLED"
     refused = await act(office, plan, "execute")
     assert (refused.status_code, refused.json()["code"]) == (409, "DEPLOYMENT_NOT_PLANNED")
+    for _ in range(500):
+        if await office.stacks.state("proj-1-staging") is None:
+            break
+        await asyncio.sleep(0.02)
+    gone = await office.stacks.state(plan["cfnStackId"])
+    assert gone is not None
+    assert gone.gone
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Granting and revoking by hand: who may, what merges, what is left."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +66,40 @@ async def test_grant__a_view_of_masks_where_the_lake_is_on_aws__is_refused(
     assert await code_of(refused) == "VIEWS_NOT_ON_AWS"
     await world.grant(SAM, **wish, masks=masks, onAws="exclude")
     assert (await world.columns(*UNA.principals))["tail"] == "hash"
+
+
+NAMES = ("carrier", "delay", "tail", "day")
+NOTHING = {"kind": "null"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "field"),
+    [
+        ({"permissions": ["SELECT", "INSERT"]}, "PERMISSION_NOT_CARRIED", "permissions"),
+        ({"permissions": ["ALTER"]}, "PERMISSION_NOT_CARRIED", "permissions"),
+        ({"masks": dict.fromkeys(NAMES, NOTHING)}, "MASK_INVALID", "masks.carrier"),
+        ({"resource": CARRIER, "masks": {"carrier": NOTHING}}, "MASK_INVALID", "masks.carrier"),
+    ],
+)
+async def test_grant__that_redshift_could_not_be_told__is_refused_when_it_is_made(
+    world: PolicyWorld, changed: dict[str, Any], code: str, field: str
+) -> None:
+    wish = {"principal": "project:proj-1", "resource": TABLE, "permissions": ["SELECT"], **changed}
+    world.schemas.assets["asset-1"] = replace(world.schemas.assets["asset-1"], engine="redshift")
+    with pytest.raises(Invalid) as refused:
+        await world.grant(SAM, **wish)
+    assert (refused.value.code, refused.value.fields[0].field) == (code, field)
+    world.schemas.assets["asset-1"] = replace(world.schemas.assets["asset-1"], engine="")
+    await world.grant(SAM, **wish)
+
+
+async def test_grant__that_redshift_carries_in_part__is_made(world: PolicyWorld) -> None:
+    world.schemas.assets["asset-1"] = replace(world.schemas.assets["asset-1"], engine="redshift")
+    masks = dict.fromkeys(NAMES[1:], NOTHING)
+    wish = {"resource": TABLE, "permissions": ["SELECT", "DESCRIBE"], "masks": masks}
+    await world.grant(SAM, principal="project:proj-1", **wish)
+    seen = await world.columns("user:otto@maps", "project:proj-1")
+    assert seen["carrier"] == "plain"
 
 
 async def test_grant__columns_with_masks__shows_these_alone(world: PolicyWorld) -> None:

@@ -17,6 +17,7 @@ from tests.builders.aws_sandbox import sandbox_in
 from tests.builders.redshift_place import (
     ACTOR,
     ASSET,
+    DATABASE,
     SOURCE,
     TYPES,
     RedshiftWorld,
@@ -174,6 +175,49 @@ async def test_grant__that_redshift_does_not_show_is_taken_back(world: RedshiftW
     await world.administer(f'CREATE USER "{user_of(ANA)}" PASSWORD DISABLE')
     world.rights._held = unseen  # type: ignore[method-assign,assignment]
     assert await closed(world) == "GRANT_NOT_CARRIED"
+
+
+@pytest.mark.parametrize("whom", ["user", "PUBLIC"])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("SELECT ON public.sales", "may use the table"),
+        ("SELECT FOR TABLES IN SCHEMA public", "all tables of the schema"),
+        (f"SELECT FOR TABLES IN DATABASE {DATABASE}", "all tables of the database"),
+        (f"DELETE FOR TABLES IN DATABASE {DATABASE}", "all tables of the database"),
+    ],
+)
+async def test_rights__on_more_than_the_columns_keep_the_table_closed_until_they_go(
+    world: RedshiftWorld, whom: str, given: str, told: str
+) -> None:
+    world.there.known(user_of(ANA))
+    name = whom if whom == "PUBLIC" else f'"{user_of(ANA)}"'
+    await world.administer(f"GRANT {given} TO {name}")
+    world.granted[ANA] = (scope(["id"]),)
+    why = await world.settle(ANA)
+    if given.startswith("SELECT ON") and whom == "user":
+        # What its own user holds of the table is the mesh's to take away.
+        assert why is None
+        return
+    assert why is not None
+    assert told in why
+    assert ("PUBLIC" in why) == (whom == "PUBLIC")
+    with pytest.raises(Refused) as refused:
+        await world.shown(ANA)
+    assert refused.value.code == "GRANT_NOT_CARRIED"
+    await world.administer(f"REVOKE {given} FROM {name}")
+    assert await world.shown(ANA) == ("id",)
+
+
+async def test_rights__on_the_database_or_its_schemas_alone_close_nothing(
+    world: RedshiftWorld,
+) -> None:
+    user = user_of(ANA)
+    world.there.known(user)
+    for right in ("CREATE", "USAGE", "ALTER"):
+        world.there.schemas.add(("public", right, ("user", user)))
+    world.granted[ANA] = (scope(["id"]),)
+    assert await world.shown(ANA) == ("id",)
 
 
 @pytest.mark.parametrize("stray", ["superuser", "role", "group", "schema", "policy"])

@@ -11,6 +11,7 @@ from meshplane.kit.clock import FixedClock
 from meshplane.kit.errors import Conflict, MeshplaneError
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.sandbox.server import AwsSandbox
+from meshplane.services.shares.ports import SharedTable
 from tests.builders.aws_sandbox import aws_of, sandbox_in
 from tests.builders.sharing_world import (
     CONSUMER,
@@ -233,6 +234,27 @@ def test_reader_that_does_not_exist__fails_and_is_taken_back(world: SharingWorld
     world.sandbox.world.services["lakeformation"].only_known_principals = True
     with pytest.raises((AwsRejected, MeshplaneError)):
         world.carry_out(shared)
+    assert world.left_over() == []
+
+
+def carried_out(world: SharingWorld, shared: SharedTable) -> None:
+    """Carries a share out, however long the other account takes to accept it."""
+    while world.carry_out(shared) == "PENDING":
+        world.sandbox.calls.clear()
+
+
+def test_verifying__tells_nobody_to_be_from_a_reader_who_cannot_be_taken_on(
+    world: SharingWorld,
+) -> None:
+    alone = aws_of(world.sandbox, OWNER)
+    assert asyncio.run(sharing_of(alone).verify(table_shared())) is False
+    alone.close()
+    assert asyncio.run(world.sharing.verify(table_shared(reader=None))) is False
+    shared = table_shared(reader=f"arn:aws:iam::{CONSUMER}:role/that-nobody-may-take")
+    with pytest.raises(Conflict) as caught:
+        carried_out(world, shared)
+    assert caught.value.code == "SHARE_NOT_READABLE"
+    assert "may take the role" in caught.value.message
     assert world.left_over() == []
 
 

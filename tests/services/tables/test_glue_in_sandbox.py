@@ -9,14 +9,12 @@ import pytest
 from pyiceberg.catalog.glue import GlueCatalog as OtherEngine
 
 from meshplane.kit.clock import FixedClock
-from meshplane.kit.errors import Invalid, Missing, Unavailable
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.names import domain_bucket
 from meshplane.sandbox.faults import Fault
 from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.tables.aws import S3TableFiles
 from meshplane.services.tables.aws_buckets import DomainBuckets
-from meshplane.services.tables.aws_crawlers import Crawlers
 from meshplane.services.tables.aws_glue import GlueCatalog, GlueMoved
 from meshplane.services.tables.aws_glue_shapes import GlueColumn, GlueEntry
 from tests.builders.aws_sandbox import aws_of, sandbox_in
@@ -135,56 +133,3 @@ async def test_move__by_who_read_an_older_version_is_refused(aws: Aws) -> None:
     third = GlueEntry(database, "logs", "tbl-1", location, f"{location}/metadata/2.json", COLUMNS)
     with pytest.raises(GlueMoved):
         await catalog.move(third, seen)
-
-
-# --- crawlers -----------------------------------------------------------------------------------
-
-
-async def _parquet(aws: Aws, location: str) -> None:
-    import io
-
-    import pyarrow.parquet as pq
-
-    body = io.BytesIO()
-    pq.write_table(pa.table({"n": [1, 2]}), body)
-    bucket, _, key = location.removeprefix("s3://").partition("/")
-    await aws.call("s3", "put_object", Bucket=bucket, Key=f"{key}f.parquet", Body=body.getvalue())
-
-
-async def test_crawler__is_made_started_awaited_and_reported(aws: Aws) -> None:
-    _, database, _ = await _database(aws)
-    raw = f"s3://{domain_bucket(aws.place, database)}/raw/readings/"
-    await _parquet(aws, raw)
-    crawlers, role = Crawlers(aws), f"arn:aws:iam::{aws.place.account}:role/crawler"
-    for _ in range(2):
-        await crawlers.put(database, role, database, [raw])
-    for _ in range(2):
-        report = await crawlers.run(database, deadline_seconds=20)
-        assert (report.status, report.tables) == ("SUCCEEDED", ("readings",))
-
-
-async def test_crawler__that_runs_already_is_joined(aws: Aws) -> None:
-    _, database, _ = await _database(aws)
-    raw = f"s3://{domain_bucket(aws.place, database)}/raw/readings/"
-    await _parquet(aws, raw)
-    crawlers, role = Crawlers(aws), f"arn:aws:iam::{aws.place.account}:role/crawler"
-    await crawlers.put(database, role, database, [raw])
-    await aws.call("glue", "start_crawler", Name=database)
-    assert (await crawlers.run(database, deadline_seconds=20)).status == "SUCCEEDED"
-
-
-async def test_crawler__that_is_not_there_or_too_slow_is_told(
-    aws: Aws, running: AwsSandbox
-) -> None:
-    _, database, _ = await _database(aws)
-    crawlers, role = Crawlers(aws), f"arn:aws:iam::{aws.place.account}:role/crawler"
-    with pytest.raises(Missing) as missing:
-        await crawlers.run("nobody")
-    raw = f"s3://{domain_bucket(aws.place, database)}/raw/"
-    await crawlers.put(database, role, database, [raw])
-    with pytest.raises(Unavailable) as slow:
-        await crawlers.run(database, deadline_seconds=0.1)
-    with pytest.raises(Invalid) as nothing:
-        await crawlers.put(database, role, database, [])
-    told = [caught.value.code for caught in (missing, slow, nothing)]
-    assert told == ["CRAWLER_NOT_FOUND", "AWS_TOO_SLOW", "CRAWLER_PATHS_MISSING"]

@@ -23,6 +23,8 @@ OWN_TABLES = (COMMITS, OUTBOX, AUDIT_TRAIL)
 
 _WAIT_SECONDS = 300.0
 _PAUSE_SECONDS = 1.0
+# A new table can be used some moments before its backups begin.
+_NO_BACKUPS_YET = "ContinuousBackupsUnavailableException"
 _TEXT = Index(TEXT_INDEX, SHARD)
 
 
@@ -86,9 +88,7 @@ def _active(aws: Aws, name: str) -> dict[str, Any]:
         if found["TableStatus"] == "ACTIVE" and states <= {"ACTIVE", None}:
             return found
         if time.monotonic() > give_up:
-            raise Unavailable(
-                "TABLES_NOT_READY", f"DynamoDB is still making {name}: start again in a while."
-            )
+            raise _not_ready(name)
         time.sleep(_PAUSE_SECONDS)
 
 
@@ -130,11 +130,28 @@ def _let_recover(aws: Aws, name: str) -> None:
     backups = found["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     if backups.get("PointInTimeRecoveryStatus") == "ENABLED":
         return
-    aws.run(
-        "dynamodb",
-        "update_continuous_backups",
-        TableName=name,
-        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+    give_up = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            aws.run(
+                "dynamodb",
+                "update_continuous_backups",
+                TableName=name,
+                PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+            )
+        except AwsRejected as refusal:
+            if refusal.aws_code != _NO_BACKUPS_YET:
+                raise
+        else:
+            return
+        if time.monotonic() > give_up:
+            raise _not_ready(name)
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _not_ready(name: str) -> Unavailable:
+    return Unavailable(
+        "TABLES_NOT_READY", f"DynamoDB is still making {name}: start again in a while."
     )
 
 

@@ -5,6 +5,28 @@ from typing import Any
 
 from meshplane.kit.errors import MeshplaneError, Unavailable
 
+_FIND = (
+    "Clients of AWS look for them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in the profile "
+    "that AWS_PROFILE names, and in the role of the pod, task or machine."
+)
+NO_CREDENTIALS = "NoCredentialsError"
+"""What botocore calls it when it found none."""
+
+# What AWS's services say of credentials that are wrong or have ended.
+_BAD_CREDENTIALS = frozenset(
+    {
+        *("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId"),
+        *("InvalidSignatureException", "SignatureDoesNotMatch", "UnrecognizedClientException"),
+    }
+)
+# What botocore calls it when a call could not be sent, and what to do about it.
+_ADVICE = {
+    NO_CREDENTIALS: f"There are no credentials. {_FIND}",
+    "PartialCredentialsError": f"Half of the credentials is missing. {_FIND}",
+    "EndpointConnectionError": "Nothing answers there: see to the network, and to "
+    "MESHPLANE_AWS_ENDPOINT_URL, which leads to a sandbox. Then try again.",
+}
+
 
 class AwsRejected(MeshplaneError):
     """AWS answered, and the answer is no: the same call would be refused again.
@@ -26,10 +48,12 @@ class AwsRejected(MeshplaneError):
         code: str = "AWS_REJECTED",
         answer: Mapping[str, Any] | None = None,
     ) -> None:
+        more = "The mesh's log and CloudTrail say more."
+        if aws_code in _BAD_CREDENTIALS:
+            more = f"The credentials are wrong, or have ended. {_FIND}"
         super().__init__(
             code,
-            f"AWS refused {service} {operation} with {aws_code}. The mesh's log and CloudTrail say "
-            "more.",
+            f"AWS refused {service} {operation} with {aws_code}. {more}",
             details={"service": service, "operation": operation, "awsCode": aws_code},
         )
         self.service, self.operation, self.aws_code = service, operation, aws_code
@@ -47,7 +71,8 @@ class AwsUnavailable(Unavailable):
     ) -> None:
         super().__init__(
             "AWS_UNAVAILABLE",
-            f"AWS did not carry out {service} {operation} ({reason}). Try again.",
+            f"AWS did not carry out {service} {operation} ({reason}). "
+            f"{_ADVICE.get(reason, 'Try again.')}",
             details={"service": service, "operation": operation},
         )
         self.service, self.operation, self.reason = service, operation, reason

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from meshplane.kit.errors import Refused, Unauthenticated
+from meshplane.kit.errors import Invalid, Refused, Unauthenticated
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
 
@@ -59,6 +59,7 @@ def sign_in(
         Unauthenticated: SIGN_IN_REFUSED, the name, the password or a code is wrong.
         Refused: SIGN_IN_NOT_YET, saying what must be done first; SIGN_IN_UNKNOWN, the pool asks for
             something that is not known here.
+        Invalid: CLIENT_UNKNOWN.
     """
     try:
         answer = aws.run(
@@ -99,11 +100,18 @@ def _answered(
     )
 
 
-def _refusal(error: AwsRejected) -> Unauthenticated | Refused | AwsRejected:
+def _refusal(error: AwsRejected) -> Unauthenticated | Refused | Invalid | AwsRejected:
     if error.aws_code in _WRONG:
         return Unauthenticated(
             "SIGN_IN_REFUSED", "The name, the password or the code is not right: try again."
         )
     if error.aws_code in _NOT_YET:
         return Refused("SIGN_IN_NOT_YET", _NOT_YET[error.aws_code])
+    if error.aws_code == "ResourceNotFoundException":
+        return Invalid(
+            "CLIENT_UNKNOWN",
+            "No user pool of this region has an app client with that id: see --client and "
+            "MESHPLANE_AWS_REGION.",
+            field="client",
+        )
     return error

@@ -21,6 +21,12 @@ TARGETS_ROLE = "meshplane-targets"
 QUALITY_ROLE = "meshplane-quality"
 """What Glue reads tables as, to evaluate rulesets."""
 
+CRAWL_ROLE = "meshplane-crawls"
+"""What Glue's crawlers read the raw areas of projects as."""
+
+CRAWL_DATABASE = "meshplane_crawls"
+"""The database of Glue that crawlers fill. No domain can have this name: theirs take no _."""
+
 PORTAL_ROLE = "meshplane-portal"
 """What the domain of DataZone works as."""
 
@@ -29,6 +35,9 @@ PART_ROLE = "meshplane-part-"
 
 PROCESS_ROLE = "meshplane-process"
 """What the process of a demo runs as: it may take the roles of the parts, and nothing else."""
+
+PROJECTS_BOUNDARY = "meshplane-projects"
+"""The managed policy that is the permissions boundary of the roles of projects."""
 
 PORTAL_ASSET_TYPE = "MeshplaneTable"
 """The type of the mesh's products in DataZone, which leaves granting to the mesh."""
@@ -69,6 +78,11 @@ def part_role(place: AwsPlace, part: str) -> str:
     return f"{place.prefix}{PART_ROLE}{part}"
 
 
+def projects_boundary_arn(place: AwsPlace) -> str:
+    """The ARN of the managed policy that bounds what roles of projects may ever do."""
+    return f"arn:aws:iam::{place.account}:policy/{place.prefix}{PROJECTS_BOUNDARY}"
+
+
 def project_role_arn(place: AwsPlace, project_id: str) -> str:
     """The ARN of the role that acts as a project; grants in Lake Formation name it."""
     return f"arn:aws:iam::{place.account}:role/project-{project_id}-role"
@@ -77,6 +91,24 @@ def project_role_arn(place: AwsPlace, project_id: str) -> str:
 def project_workgroup(place: AwsPlace, project_id: str) -> str:
     """The name of a project's workgroup in Athena; the policy of its role names it."""
     return f"{place.prefix}{project_id}"
+
+
+def crawl_database(place: AwsPlace) -> str:
+    """The database of Glue that the mesh's crawlers fill."""
+    return f"{place.prefix}{CRAWL_DATABASE}"
+
+
+def crawl_place(place: AwsPlace) -> str:
+    """What that database says to lie in, by which it is known as this mesh's; nothing lies there.
+
+    The names of buckets are one for all of AWS, so it is nobody else's.
+    """
+    return f"s3://{mesh_bucket(place)}/crawls/"
+
+
+def project_crawler(place: AwsPlace, project_id: str) -> str:
+    """The name of a project's crawler in Glue."""
+    return f"{place.prefix}meshplane-{project_id}"
 
 
 def role_name(place: AwsPlace, role: str) -> str:

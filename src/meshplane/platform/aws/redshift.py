@@ -68,7 +68,7 @@ class RedshiftStatements:
 
     def __init__(self, aws: Aws, place: RedshiftPlace) -> None:
         self._aws = aws
-        self._place = place
+        self.place = place
 
     async def rows(self, sql: str, **parameters: str) -> list[list[Any]]:
         """The rows of a query, each value as the Data API gives it; `:name` stands for a text.
@@ -80,7 +80,7 @@ class RedshiftStatements:
         bound = [{"name": name, "value": value} for name, value in parameters.items()]
         given: dict[str, Any] = {"Parameters": bound} if bound else {}
         answer = await self._aws.call(
-            "redshift-data", "execute_statement", Sql=sql, **self._place.parameters(), **given
+            "redshift-data", "execute_statement", Sql=sql, **self.place.parameters(), **given
         )
         number = str(answer["Id"])
         await self._ended(number)
@@ -114,7 +114,7 @@ class RedshiftStatements:
                 "batch_execute_statement",
                 Sqls=list(sqls),
                 ClientToken=token,
-                **self._place.parameters(),
+                **self.place.parameters(),
                 **given,
             )
 

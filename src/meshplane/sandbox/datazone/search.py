@@ -63,7 +63,7 @@ def holds(attributes: Mapping[str, list[Any]], clause: Item) -> bool:
 
 def found_by(items: list[Item], given: Mapping[str, Any]) -> list[Item]:
     """Those of the items that a search asks for, in its order."""
-    words = given.get("searchText", "").lower().split()
+    words = _words(given.get("searchText", ""))
     places = [one["attribute"] for one in given.get("searchIn", ())]
     found = []
     for item in items:
@@ -81,6 +81,20 @@ def found_by(items: list[Item], given: Mapping[str, Any]) -> list[Item]:
             reverse=given["sort"].get("order", "ASCENDING") == "DESCENDING",
         )
     return found[:_MOST_FOUND]
+
+
+def _words(text: str) -> list[str]:
+    """What a text search looks for.
+
+    Double quotes ask for the words within as they are written; their order does not matter:
+    https://docs.aws.amazon.com/datazone/latest/APIReference/API_Search.html
+
+    Raises:
+        FakeError: ValidationException, quotes that are not closed.
+    """
+    if text.count('"') % 2:
+        raise invalid("The searchText has a quote that is not closed.")
+    return text.replace('"', " ").lower().split()
 
 
 class Searches:

@@ -1,40 +1,35 @@
-"""Crawlers that come to an end: Iceberg tables and folders of Parquet files become tables of Glue.
+"""Crawlers that come to an end: Iceberg tables and files become tables of Glue.
 
 moto keeps the crawlers themselves. A crawl runs when its crawler is asked for, so runs repeat; the
 first answer is RUNNING.
 """
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet
 from moto.core.exceptions import JsonRESTError
 from pyiceberg.serializers import FromInputFile
 
 from meshplane.sandbox.fake import Caller, FakeError, Handler, World
+from meshplane.sandbox.glue_quality.classified import table_inputs
+from meshplane.sandbox.glue_quality.crawl_role import NotAllowed, check_role
 from meshplane.sandbox.glue_quality.iceberg_format import columns_of
-from meshplane.sandbox.hive_types import hive_type_of_arrow
 from meshplane.sandbox.lake_state import (
     NoObject,
     ObjectFileIO,
+    StoredObject,
     glue_of,
     list_objects,
+    read_object,
     told_by_moto,
 )
 
 _METADATA = ".metadata.json"
-_PARQUET = {
-    "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-    "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-    "SerdeInfo": {
-        "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
-    },
-}
-
 # Members of `UpdateCrawler`, by what moto calls them.
 _CHANGEABLE = {
     "Classifiers": "classifiers",
@@ -148,11 +143,25 @@ class Crawlers:
             for path in _paths(crawler.targets, "IcebergTargets"):
                 for location in _iceberg_roots(path):
                     _put(caller, crawler, location, _iceberg_input(location))
-            for path in _paths(crawler.targets, "S3Targets"):
-                _put(caller, crawler, path, _parquet_input(path))
+            self._run_files(caller, crawler)
+        except NotAllowed as error:
+            crawl.status, crawl.error = "FAILED", str(error)
         except (NoObject, pa.ArrowException, JsonRESTError) as error:
             crawl.status = "FAILED"
             crawl.error = f"Internal Service Exception: {type(error).__name__}"
+
+    def _run_files(self, caller: Caller, crawler: Any) -> None:
+        made: set[str] = set()
+        for one in (crawler.targets or {}).get("S3Targets") or []:
+            objects = _objects(one["Path"])
+            role, database = crawler.role, crawler.database_name
+            read = [each.location for each in objects]
+            check_role(self._world, caller, role, database, read)
+            for location, given in table_inputs(one["Path"], objects).items():
+                made.add(_put(caller, crawler, location.rstrip("/"), given))
+        policy = crawler.schema_change_policy or {}
+        if policy.get("DeleteBehavior") == "DELETE_FROM_DATABASE":
+            _drop_others(caller, crawler, made)
 
 
 def _crawler(caller: Caller, name: str) -> Any:
@@ -190,23 +199,26 @@ def _iceberg_input(location: str) -> dict[str, Any]:
     }
 
 
-def _parquet_input(path: str) -> dict[str, Any]:
-    files = [one for one in list_objects(path) if one.location.endswith(".parquet")]
-    if not files:
-        raise NoObject(path)
-    schema = pyarrow.parquet.read_schema(BytesIO(files[-1].body))
-    columns = [{"Name": one.name.lower(), "Type": hive_type_of_arrow(one.type)} for one in schema]
-    return {
-        "TableType": "EXTERNAL_TABLE",
-        "Parameters": {"classification": "parquet", "EXTERNAL": "TRUE"},
-        "StorageDescriptor": {"Columns": columns, "Location": f"{path}/", **_PARQUET},
-    }
+def _objects(target: str) -> list[StoredObject]:
+    """What lies below a target, or is it; folders as tools show them are nothing."""
+    below = [one for one in list_objects(target.rstrip("/")) if one.body]
+    if below or target.endswith("/"):
+        return below
+    try:
+        return [read_object(target)]
+    except NoObject:
+        return []
 
 
-def _put(caller: Caller, crawler: Any, location: str, made: dict[str, Any]) -> None:
-    name = (crawler.table_prefix or "") + location.rpartition("/")[2].lower().replace("-", "_")
+def _put(caller: Caller, crawler: Any, location: str, made: dict[str, Any]) -> str:
+    """Makes a table, or changes the one of its place; its name."""
+    named = re.sub(r"[^a-z0-9_]", "_", location.rpartition("/")[2].lower())
+    name = (crawler.table_prefix or "") + named
     glue = glue_of(caller.account, caller.region)
     known = glue.get_database(crawler.database_name).tables
+    if name in known and _location(known[name]) != location:
+        # Two folders of one name: Glue tells them apart by a digest.
+        name += f"_{hashlib.sha256(location.encode()).hexdigest()[:32]}"
     given = {"Name": name, **made}
     parameters = {**made["Parameters"], "UPDATED_BY_CRAWLER": crawler.name}
     given["Parameters"] = parameters
@@ -214,3 +226,17 @@ def _put(caller: Caller, crawler: Any, location: str, made: dict[str, Any]) -> N
         glue.update_table(crawler.database_name, name, given)
     else:
         glue.create_table(crawler.database_name, name, given)
+    return name
+
+
+def _drop_others(caller: Caller, crawler: Any, made: set[str]) -> None:
+    glue = glue_of(caller.account, caller.region)
+    for name, table in list(glue.get_database(crawler.database_name).tables.items()):
+        parameters = table.as_dict().get("Parameters") or {}
+        if parameters.get("UPDATED_BY_CRAWLER") == crawler.name and name not in made:
+            glue.delete_table(crawler.database_name, name)
+
+
+def _location(table: Any) -> str:
+    storage = table.as_dict().get("StorageDescriptor") or {}
+    return str(storage.get("Location", "")).rstrip("/")

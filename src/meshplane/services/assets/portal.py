@@ -14,7 +14,6 @@ from meshplane.boundary.portal_links import (
     gone,
     ids_of,
     link_of,
-    links_of,
     not_ready,
     settle,
 )
@@ -106,25 +105,21 @@ class AssetsInPortal(ThingsInPortal):
         """See `ThingsInPortal.own_ids`: every asset; those that are not listed are passed over."""
         return ids_of(self._store, ASSETS, ALL, index="byName", name="assetId")
 
-    async def drift(self) -> list[PortalDifference]:
-        """What others have changed there, looked up now; it changes nothing."""
-        found: list[PortalDifference] = []
-        async for link in links_of(self._store, ASSET_PORTAL_LINKS):
-            work = self._store.begin()
-            row = await work.get(ASSETS, link.own_id)
-            wanted, words = dict(link.applied), {}
-            if row is not None:
-                words = await words_said(work, row.item, link.applied, is_strict=False)
-                wanted = {**_wanted(row.item), **words}
-            there = await self._portal.look(link.portal_id)
-            if there is None:
-                found += differences("asset", link, wanted, {"": GONE})
-                continue
-            drift = settle(wanted, with_new(words, link.applied), there.said).drift
-            if _was_withdrawn(link, there):
-                drift["listing"] = there.listing
-            found += differences("asset", link, {**wanted, "listing": ACTIVE}, drift)
-        return found
+    async def differing(self, link: PortalLink) -> list[PortalDifference]:
+        """See `ThingsInPortal.differing`."""
+        work = self._store.begin()
+        row = await work.get(ASSETS, link.own_id)
+        wanted, words = dict(link.applied), {}
+        if row is not None:
+            words = await words_said(work, row.item, link.applied, is_strict=False)
+            wanted = {**_wanted(row.item), **words}
+        there = await self._portal.look(link.portal_id)
+        if there is None:
+            return differences("asset", link, wanted, {"": GONE})
+        drift = settle(wanted, with_new(words, link.applied), there.said).drift
+        if _was_withdrawn(link, there):
+            drift["listing"] = there.listing
+        return differences("asset", link, {**wanted, "listing": ACTIVE}, drift)
 
     async def _project(self, project_id: str) -> str:
         found = await self._projects.portal_id(service_actor("assets"), project_id)

@@ -187,6 +187,7 @@ class Acting:
         now = int(call.clock.now().timestamp() * 1000)
         item = {**row.item, "status": "CANCELLED", "endTime": now, "duration": 0.0}
         _put(call, row, item)
+        self._deployments.drop(call.work, item)
         call.work.emit(
             DeploymentCompleted(
                 deployment_id=item["deploymentId"],

@@ -8,15 +8,19 @@ from meshplane.kit.errors import Conflict
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
 from meshplane.platform.aws.polling import until
+from meshplane.platform.templates.capabilities import missing_capabilities
+from meshplane.platform.templates.checking import template_too_large
 from meshplane.services.blueprints import aws_stack_shapes as shapes
 from meshplane.services.blueprints.aws_stack_refusals import (
     is_missing,
     makes_no_difference,
     stack_changing,
 )
-from meshplane.services.blueprints.capabilities import missing_capabilities
 from meshplane.services.blueprints.ports import Plan, Wish
-from meshplane.services.blueprints.wish_checks import plan_name, template_too_large
+from meshplane.services.blueprints.wish_checks import plan_name
+
+STARTED = frozenset({"EXECUTE_IN_PROGRESS", "EXECUTE_COMPLETE", "EXECUTE_FAILED"})
+"""How far the execution of a change set is that was begun."""
 
 _LONGEST_INLINE_BYTES = 51_200
 _UPDATABLE = frozenset(
@@ -122,6 +126,45 @@ class ChangeSets:
         if found["Status"] == "FAILED" and (missing := shapes.capabilities_in(reason)):
             raise missing_capabilities(missing)
         return await self._whole(wish, found)
+
+    async def drop(self, name: str, stack: str) -> bool:
+        """Takes one away; whether it is gone then. One that was begun stays.
+
+        Args:
+            name: its name or its ARN.
+            stack: the name or the ARN of its stack.
+
+        Raises:
+            Conflict: STACK_CHANGING, it is being made.
+        """
+        found = await self.find(name, stack)
+        if found is None:
+            return True
+        if found.get("ExecutionStatus") in STARTED:
+            return False
+        try:
+            await self._aws.call(
+                "cloudformation", "delete_change_set", ChangeSetName=found["ChangeSetId"]
+            )
+        except AwsRejected as error:
+            if error.aws_code != "InvalidChangeSetStatus":
+                raise
+            # It is still being made, or was begun this moment: the next look tells.
+            raise stack_changing() from error
+        return True
+
+    async def any_there(self, stack_id: str) -> bool:
+        """Whether a stack has change sets, carried out or not.
+
+        Args:
+            stack_id: of the stack.
+        """
+        async for page in self._aws.pages("cloudformation", "list_change_sets", StackName=stack_id):
+            for one in page.get("Summaries") or ():
+                going = str(one.get("Status", "")).startswith("DELETE")
+                if one.get("StackId") == stack_id and not going:
+                    return True
+        return False
 
     async def _whole(self, wish: Wish, found: Mapping[str, Any]) -> Plan:
         changes = list(found.get("Changes") or ())

@@ -2,8 +2,8 @@
 
 from meshplane.kit.errors import Conflict, Invalid, Stale
 from meshplane.platform.aws.errors import AwsRejected
+from meshplane.platform.templates.capabilities import missing_capabilities
 from meshplane.services.blueprints.aws_stack_shapes import capabilities_in, has_no_changes
-from meshplane.services.blueprints.capabilities import missing_capabilities
 
 _NOT_THERE = "does not exist"
 

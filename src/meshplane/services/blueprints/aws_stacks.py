@@ -13,7 +13,7 @@ from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
 from meshplane.platform.aws.polling import until
 from meshplane.services.blueprints import aws_stack_shapes as shapes
-from meshplane.services.blueprints.aws_change_sets import ChangeSets
+from meshplane.services.blueprints.aws_change_sets import STARTED, ChangeSets
 from meshplane.services.blueprints.aws_stack_refusals import (
     capability_missing,
     is_missing,
@@ -34,7 +34,6 @@ _MOST_EVENTS = 10_000
 _PLAN_SECONDS = 120.0
 _TO_REMOVE = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"})
 _TO_ROLL_BACK = frozenset({"CREATE_FAILED", "UPDATE_FAILED"})
-_STARTED = frozenset({"EXECUTE_IN_PROGRESS", "EXECUTE_COMPLETE", "EXECUTE_FAILED"})
 _STACK_ARN = ":stack/"
 
 
@@ -100,7 +99,19 @@ class CloudFormationStacks:
         if not plan.plan_id:
             return False
         now = await self._plans.find(plan.plan_id, plan.stack_id)
-        return now is not None and now.get("ExecutionStatus") in _STARTED
+        return now is not None and now.get("ExecutionStatus") in STARTED
+
+    async def drop(self, stack: str, plan: str) -> None:
+        """See `Stacks.drop`."""
+        if not await self._plans.drop(plan, stack):
+            return
+        found = await self._stack(stack)
+        if found is None or found["StackStatus"] != "REVIEW_IN_PROGRESS":
+            return
+        # Protected by a person, it may stay: it holds nothing, and the next plan takes it over.
+        protected = found.get("EnableTerminationProtection")
+        if not protected and not await self._plans.any_there(found["StackId"]):
+            await self._delete(found)
 
     async def state(self, stack: str) -> StackState | None:
         """See `Stacks.state`."""
@@ -203,7 +214,7 @@ class CloudFormationStacks:
     async def _has_started(self, plan: Plan) -> bool:
         now = await self._plans.find(plan.plan_id, plan.stack_id)
         status = None if now is None else now.get("ExecutionStatus")
-        if status in _STARTED:
+        if status in STARTED:
             return True
         if status != "AVAILABLE":
             raise plan_outdated()

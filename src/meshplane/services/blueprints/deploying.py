@@ -7,7 +7,7 @@ next step reads that.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +16,7 @@ from meshplane.kit.clock import Clock
 from meshplane.kit.errors import FieldProblem, MeshplaneError, Unavailable
 from meshplane.platform.store import UnitOfWork
 from meshplane.platform.tables import Row
+from meshplane.platform.templates.lint import Lint
 from meshplane.services.blueprints.finding import last_touch
 from meshplane.services.blueprints.following import Following, with_outputs
 from meshplane.services.blueprints.ports import (
@@ -28,7 +29,7 @@ from meshplane.services.blueprints.ports import (
 )
 from meshplane.services.blueprints.states import AT_WORK, end_of, is_reached
 from meshplane.services.blueprints.store import DEPLOYMENT_HISTORY
-from meshplane.services.blueprints.wish_checks import accepted
+from meshplane.services.blueprints.wish_checks import accepted, plan_name
 
 QUEUE = "deployments"
 _PATIENCE = 3
@@ -39,8 +40,6 @@ _DRIFT_SECONDS = 55.0
 _TOO_SLOW = "DEPLOYMENT_TOO_SLOW: it did not end within a day."
 
 Item = dict[str, Any]
-Lint = Callable[[str], Awaitable[tuple[FieldProblem, ...]]]
-"""Gives the warnings of a template; refuses one with errors."""
 
 
 class StackDeployments:
@@ -151,6 +150,18 @@ class StackDeployments:
         """
         self._following.send(work, item, "undo", {"stackId": item["cfnStackId"]})
 
+    def drop(self, work: UnitOfWork, item: Item) -> None:
+        """Has a plan taken away that nobody will carry out, once `work` is committed.
+
+        A stack that was only planned goes with it.
+
+        Args:
+            work: the unit of work that puts the deployment, as `CANCELLED`.
+            item: the deployment. One that is still being planned has a message that sees to it.
+        """
+        if "plan" in item:
+            self._following.send(work, item, "drop", {"plan": item["plan"]})
+
     async def drift(self, item: Mapping[str, Any]) -> Sequence[DriftedResource]:
         """What others changed in a deployment's stack; see `Stacks.drift`."""
         return await self._stacks.drift(item["cfnStackId"], _DRIFT_SECONDS)
@@ -158,7 +169,11 @@ class StackDeployments:
     async def _handle(self, work: UnitOfWork, message: Message) -> None:
         body = message.body
         row = await work.get(DEPLOYMENT_HISTORY, body["deploymentId"], body["timestamp"])
-        if row is None or row.item["status"] not in AT_WORK:
+        if row is None:
+            return
+        if row.item["status"] not in AT_WORK:
+            if row.item["status"] == "CANCELLED":
+                await self._drop(body)
             return
         if message.attempts > _PATIENCE and self._following.is_late(row):
             # Whatever fails has failed before, be it that no attempt comes to an end.
@@ -182,9 +197,10 @@ class StackDeployments:
                 raise
             if error.code == "STACK_CHANGING":
                 raise RetryAfter(error.code, error.message, _BUSY_SECONDS) from error
-            if error.code == "STACK_NOT_READY" and await self._cleared(body["wish"]["stack"]):
-                raise RetryAfter(error.code, error.message, _BUSY_SECONDS) from error
-            self._refused(work, row, f"{error.code}: {error.message}")
+            if error.code == "STACK_NOT_READY":
+                error = await self._clear(body["wish"]["stack"], error)
+            left = await self._left(body)
+            self._refused(work, row, f"{error.code}: {error.message}{left}")
 
     def _refused(self, work: UnitOfWork, row: Row, reason: str) -> None:
         """Ends what could not be done. What was to be undone is what it was before."""
@@ -193,24 +209,70 @@ class StackDeployments:
         after = row.item["before"] if undoing else "FAILED"
         self._following.end(work, row, dict(row.item), after, reason)
 
-    async def _cleared(self, stack: str) -> bool:
-        """Whether what is left of a stack that never came to be is being removed.
+    async def _clear(self, stack: str, refusal: MeshplaneError) -> MeshplaneError:
+        """Has removed what is left of a stack that never came to be.
 
         It holds nothing, and nobody can deploy past it. What failed otherwise holds something, and
         is left for a person to look at.
+
+        Args:
+            stack: its name.
+            refusal: that says that it is in the way.
+
+        Returns:
+            Why it stays in the way.
+
+        Raises:
+            RetryAfter: it is being removed.
+            Unavailable: it could not be asked for.
         """
-        state = await self._stacks.state(stack)
-        if state is None or state.status != "ROLLBACK_COMPLETE":
-            return False
-        await self._stacks.roll_back(state.stack_id)
-        return True
+        try:
+            state = await self._stacks.state(stack)
+            if state is not None and state.status != "ROLLBACK_COMPLETE":
+                return refusal
+            if state is not None:
+                await self._stacks.roll_back(state.stack_id)
+        except Unavailable:
+            raise
+        except MeshplaneError as error:
+            # Such as STACK_PROTECTED: only a person can lift that.
+            return error
+        raise RetryAfter(refusal.code, refusal.message, _BUSY_SECONDS)
+
+    async def _drop(self, body: Item) -> None:
+        """Takes away what a step was to carry out, unless that was begun."""
+        if wish := body.get("wish"):
+            await self._stacks.drop(wish["stack"], plan_name(_wish_of(wish)))
+        elif (plan := body.get("plan")) and plan["plan_id"]:
+            await self._stacks.drop(plan["stack_id"], plan["plan_id"])
+
+    async def _left(self, body: Item) -> str:
+        """Takes away what a step was to carry out; what there is to say where it stays.
+
+        Raises:
+            RetryAfter: it can be taken away in a while.
+            Unavailable: it could not be asked for.
+        """
+        try:
+            await self._drop(body)
+        except Unavailable:
+            raise
+        except MeshplaneError as error:
+            if error.code == "STACK_CHANGING":
+                raise RetryAfter(error.code, error.message, _BUSY_SECONDS) from error
+            return f" Its plan could not be taken away ({error.code})."
+        return ""
+
+    async def _cancelled(self, work: UnitOfWork, row: Row, body: Item) -> None:
+        """Ends what was stopped before it was begun."""
+        left = (await self._left(body)).strip()
+        self._following.end(work, row, dict(row.item), "CANCELLED", left)
 
     async def _plan(self, work: UnitOfWork, row: Row, body: Item) -> None:
         if row.item["status"] == "CANCELLING":
-            self._following.end(work, row, dict(row.item), "CANCELLED", "")
+            await self._cancelled(work, row, body)
             return
-        kept = body["wish"]
-        wish = Wish(**{**kept, "capabilities": frozenset(kept["capabilities"])})
+        wish = _wish_of(body["wish"])
         where = row.item["projectId"], row.item["environment"]
         planned_on = await last_touch(work, *where, wish.deployment_id)
         plan = await self._stacks.plan(wish)
@@ -224,7 +286,8 @@ class StackDeployments:
         }
         if row.item["status"] == "PLANNING":
             if plan.refusal:
-                self._following.end(work, row, item, "FAILED", plan.refusal)
+                reason = f"{plan.refusal}{await self._left(body)}"
+                self._following.end(work, row, item, "FAILED", reason)
                 return
             work.put(DEPLOYMENT_HISTORY, {**item, "status": "PLANNED"}, expected=row.version)
             return
@@ -232,7 +295,7 @@ class StackDeployments:
 
     async def _prepare(self, work: UnitOfWork, row: Row, body: Item) -> None:
         if row.item["status"] == "CANCELLING":
-            self._following.end(work, row, dict(row.item), "CANCELLED", "")
+            await self._cancelled(work, row, body)
             return
         await self._ready(work, row, _plan_of(body["plan"]))
 
@@ -250,11 +313,12 @@ class StackDeployments:
     async def _execute(self, work: UnitOfWork, row: Row, body: Item) -> None:
         plan = _plan_of(body["plan"])
         if plan.refusal:
-            self._following.end(work, row, dict(row.item), "FAILED", plan.refusal)
+            reason = f"{plan.refusal}{await self._left(body)}"
+            self._following.end(work, row, dict(row.item), "FAILED", reason)
             return
         stopped = row.item["status"] == "CANCELLING"
         if stopped and not await self._stacks.has_begun(plan):
-            self._following.end(work, row, dict(row.item), "CANCELLED", "")
+            await self._cancelled(work, row, body)
             return
         await self._stacks.execute(plan)
         self._following.begin(work, row.item, plan.stack_id, body["since"])
@@ -271,6 +335,10 @@ class StackDeployments:
         else:
             await self._stacks.roll_back(stack_id)
         self._following.begin(work, row.item, stack_id, since)
+
+
+def _wish_of(kept: Mapping[str, Any]) -> Wish:
+    return Wish(**{**kept, "capabilities": frozenset(kept["capabilities"])})
 
 
 def _plan_of(kept: Mapping[str, Any]) -> Plan:

@@ -108,6 +108,22 @@ class LocalStacks:
         kept = None if found is None else found["plans"].get(plan.plan_id)
         return bool(kept and kept["started"])
 
+    async def drop(self, stack: str, plan: str) -> None:
+        """See `Stacks.drop`."""
+        name = _name_of(stack) if stack.startswith(_ID) else stack
+
+        def dropped(found: Item | None, _generation: int) -> tuple[Item | None, None]:
+            if found is None or found["plans"].get(plan, {"started": True})["started"]:
+                return None, None
+            if stack not in (name, found["stackId"]):
+                return None, None
+            del found["plans"][plan]
+            if found["status"] == "REVIEW_IN_PROGRESS" and not found["plans"]:
+                self._tell_removed(found)
+            return found, None
+
+        await self._change(name, dropped)
+
     async def state(self, stack: str) -> StackState | None:
         """See `Stacks.state`."""
         found, _ = await self._read(stack)
@@ -153,8 +169,7 @@ class LocalStacks:
         def removed(found: Item | None, _generation: int) -> tuple[Item | None, None]:
             if found is None or found["stackId"] != stack_id:
                 return None, None
-            self._tell(found, "DELETE_IN_PROGRESS")
-            self._tell(found, "DELETE_COMPLETE")
+            self._tell_removed(found)
             return {**found, "contents": None, "plans": {}}, None
 
         await self._change(_name_of(stack_id), removed)
@@ -209,6 +224,10 @@ class LocalStacks:
         }
         self._tell(item, "REVIEW_IN_PROGRESS")
         return item
+
+    def _tell_removed(self, item: Item) -> None:
+        self._tell(item, "DELETE_IN_PROGRESS")
+        self._tell(item, "DELETE_COMPLETE")
 
     def _tell(self, item: Item, status: str) -> None:
         """Notes what the stack came to."""

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from meshplane.platform.templates.capabilities import Capability
+
 Action = Literal["Add", "Modify", "Remove", "Import", "Dynamic"]
 Replacement = Literal["yes", "no", "perhaps"]
-Capability = Literal["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 _LONGEST_NAME = 128
 _NAME = re.compile(r"[A-Za-z][-A-Za-z0-9]*")
@@ -198,6 +199,21 @@ class Stacks(Protocol):
 
     async def has_begun(self, plan: Plan) -> bool:
         """Whether a plan is being carried out, or was. One that is gone was not."""
+        ...
+
+    async def drop(self, stack: str, plan: str) -> None:
+        """Takes away a plan that nobody will carry out, and its stack if that was only planned.
+
+        A stack stays while others plan it, too. A plan that was begun stays, and one that is gone
+        stays gone.
+
+        Args:
+            stack: its id or its name.
+            plan: `plan_id` of the plan, or the `plan_name` of its wish.
+
+        Raises:
+            Conflict: STACK_CHANGING, it is planned at this moment.
+        """
         ...
 
     async def state(self, stack: str) -> StackState | None:

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from meshplane.boundary.schemas import ApiModel, Document, Id, Line, PageQuery, Text
-from meshplane.services.blueprints.ports import Action, Capability, Replacement
+from meshplane.platform.templates.capabilities import Capability
+from meshplane.services.blueprints.ports import Action, Replacement
 from meshplane.services.blueprints.states import Status
 
 Environment = Literal["dev", "staging", "prod"]

@@ -15,6 +15,7 @@ from meshplane.events.blueprints import DeploymentCompleted
 from meshplane.kit.errors import BaseMoved, Conflict, Invalid
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Row
+from meshplane.platform.templates.document import resources_of
 from meshplane.services.blueprints.deploying import StackDeployments
 from meshplane.services.blueprints.finding import Finding, latest
 from meshplane.services.blueprints.ports import Wish
@@ -30,7 +31,6 @@ from meshplane.services.blueprints.schemas import (
     VerificationView,
 )
 from meshplane.services.blueprints.store import BY_PROJECT, DEPLOYMENT_HISTORY
-from meshplane.services.blueprints.template import resources_of
 from meshplane.services.blueprints.views import deployment_view
 
 _KEPT = timedelta(days=365)

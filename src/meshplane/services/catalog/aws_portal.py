@@ -4,13 +4,14 @@ All belong to the project that owns the mesh's types: a glossary of DataZone is 
 here it is a domain's, which has no project of its own. So their names there begin with the
 domain's.
 
-Needs AWS: whether a term that is on something may be disabled; whether a relation that is said of
-one term is shown with the other, too, and told as others' then; and that the policies of the root
-unit let that project make glossaries, as they let it make types.
+Needs AWS: that a name which is taken is told as a conflict; whether a term that is on something may
+be disabled; whether a relation that is said of one term is shown with the other, too, and told as
+others' then; and that the policies of the root unit let that project make glossaries, as they let
+it make types.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from meshplane.platform.aws.datazone import (
@@ -40,9 +41,6 @@ class DataZoneGlossaries:
 
     async def ensure_glossary(self, said: Mapping[str, str]) -> WordThere:
         """See `GlossaryPortal.ensure_glossary`."""
-        found = await self._glossary_named(said["name"])
-        if found is not None:
-            return found
         domain, owner = await self._zone.domain(), await self._zone.types_project()
 
         async def create(after: str) -> str:
@@ -89,9 +87,6 @@ class DataZoneGlossaries:
 
     async def ensure_term(self, glossary: str, said: Mapping[str, str]) -> WordThere:
         """See `GlossaryPortal.ensure_term`."""
-        found = await self._term_named(glossary, said["name"])
-        if found is not None:
-            return found
         domain = await self._zone.domain()
 
         async def create(after: str) -> str:
@@ -187,33 +182,44 @@ class DataZoneGlossaries:
         return FormTypeThere(name, made["revision"], model)
 
     async def _glossary_named(self, name: str) -> WordThere | None:
-        pages = self._zone.aws.pages(
-            "datazone",
-            "search",
-            domainIdentifier=await self._zone.domain(),
-            searchScope="GLOSSARY",
-            owningProjectIdentifier=await self._zone.types_project(),
-        )
-        async for page in pages:
-            for item in page["items"]:
-                if item["glossaryItem"]["name"] == name:
-                    return await self.look_glossary(item["glossaryItem"]["id"])
+        async for found in self._searched("GLOSSARY", name):
+            if found["glossaryItem"]["name"] == name:
+                return await self.look_glossary(found["glossaryItem"]["id"])
         return None
 
     async def _term_named(self, glossary: str, name: str) -> WordThere | None:
-        pages = self._zone.aws.pages(
-            "datazone",
-            "search",
-            domainIdentifier=await self._zone.domain(),
-            searchScope="GLOSSARY_TERM",
-            owningProjectIdentifier=await self._zone.types_project(),
-        )
-        async for page in pages:
-            for item in page["items"]:
-                term = item["glossaryTermItem"]
-                if (term["glossaryId"], term["name"]) == (glossary, name):
-                    return await self.look_term(term["id"])
+        of_glossary = {"filter": {"attribute": "glossaryId", "value": glossary}}
+        async for found in self._searched("GLOSSARY_TERM", name, filters=of_glossary):
+            term = found["glossaryTermItem"]
+            if (term["glossaryId"], term["name"]) == (glossary, name):
+                return await self.look_term(term["id"])
         return None
+
+    async def _searched(self, scope: str, name: str, **more: Any) -> AsyncIterator[dict[str, Any]]:
+        """What may have a name: first what the search finds by it, and then all there is.
+
+        In quotes, words are looked for as they are written. How DataZone takes a name apart into
+        words is not said, so that a search that does not find it says nothing.
+
+        Args:
+            scope: `GLOSSARY` or `GLOSSARY_TERM`.
+            name: that is looked for.
+            more: further parameters of the search.
+        """
+        words = " ".join(name.replace('"', " ").split())
+        for text in ({"searchText": f'"{words}"'} if words else {}, {}):
+            pages = self._zone.aws.pages(
+                "datazone",
+                "search",
+                domainIdentifier=await self._zone.domain(),
+                searchScope=scope,
+                owningProjectIdentifier=await self._zone.types_project(),
+                **text,
+                **more,
+            )
+            async for page in pages:
+                for item in page["items"]:
+                    yield item
 
 
 def _glossary(there: Mapping[str, Any]) -> WordThere:

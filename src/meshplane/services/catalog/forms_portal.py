@@ -16,7 +16,6 @@ from meshplane.boundary.portal_links import (
     gone,
     ids_of,
     link_of,
-    links_of,
     not_ready,
 )
 from meshplane.boundary.portal_things import ThingsInPortal
@@ -113,16 +112,14 @@ class FormsInPortal(ThingsInPortal):
         """The ids of all forms."""
         return ids_of(self._store, METADATA_FORMS, ALL, index="byName", name="formId")
 
-    async def drift(self) -> list[PortalDifference]:
-        """What others have changed there, looked up now; it changes nothing."""
-        found: list[PortalDifference] = []
-        async for link in links_of(self._store, FORM_PORTAL_LINKS):
-            there = await self._portal.look_form(link.portal_id)
-            if there is None:
-                found += differences("form", link, link.applied, {"": GONE})
-            elif _is_changed(link.facts["revisions"], there):
-                found += differences("form", link, link.applied, {"revision": there.revision})
-        return found
+    async def differing(self, link: PortalLink) -> list[PortalDifference]:
+        """See `ThingsInPortal.differing`."""
+        there = await self._portal.look_form(link.portal_id)
+        if there is None:
+            return differences("form", link, link.applied, {"": GONE})
+        is_changed = _is_changed(link.facts["revisions"], there)
+        drift = {"revision": there.revision} if is_changed else {}
+        return differences("form", link, link.applied, drift)
 
     async def _made_before(
         self, work: UnitOfWork, name: str, item: Mapping[str, Any], there: FormTypeThere

@@ -97,16 +97,13 @@ class GlossariesInPortal(ThingsInPortal):
         """The ids of all glossaries."""
         return ids_of(self._store, GLOSSARIES, ALL, index="byName", name="glossaryId")
 
-    async def drift(self) -> list[PortalDifference]:
-        """What others have changed there, looked up now; it changes nothing."""
-        found: list[PortalDifference] = []
-        async for link in links_of(self._store, GLOSSARY_PORTAL_LINKS):
-            row = await self._store.begin().get(GLOSSARIES, link.own_id)
-            wanted = _glossary_wanted(row.item) if row else dict(link.applied)
-            there = await self._portal.look_glossary(link.portal_id)
-            drift = settle(wanted, link.applied, there.said).drift if there else {"": GONE}
-            found += differences("glossary", link, wanted, drift)
-        return found
+    async def differing(self, link: PortalLink) -> list[PortalDifference]:
+        """See `ThingsInPortal.differing`."""
+        row = await self._store.begin().get(GLOSSARIES, link.own_id)
+        wanted = _glossary_wanted(row.item) if row else dict(link.applied)
+        there = await self._portal.look_glossary(link.portal_id)
+        drift = settle(wanted, link.applied, there.said).drift if there else {"": GONE}
+        return differences("glossary", link, wanted, drift)
 
     async def _on_event(self, work: UnitOfWork, event: StoredEvent) -> None:
         await self.bring(work, event.detail["glossaryId"])
@@ -181,21 +178,16 @@ class TermsInPortal(ThingsInPortal):
         if link is None or link.portal_id != there.portal_id:
             await self._bring_relating(work, term_id)
 
-    async def drift(self) -> list[PortalDifference]:
-        """What others have changed there, looked up now; it changes nothing."""
-        found: list[PortalDifference] = []
-        async for link in links_of(self._store, TERM_PORTAL_LINKS):
-            work = self._store.begin()
-            row = await work.get(GLOSSARY_TERMS, link.own_id)
-            there = await self._portal.look_term(link.portal_id)
-            if row is None:
-                if there is not None and link.drift:
-                    found += differences("term", link, {}, link.drift)
-                continue
-            wanted, _ = await _term_wanted(work, row.item)
-            drift = settle(wanted, link.applied, there.said).drift if there else {"": GONE}
-            found += differences("term", link, wanted, drift)
-        return found
+    async def differing(self, link: PortalLink) -> list[PortalDifference]:
+        """See `ThingsInPortal.differing`."""
+        work = self._store.begin()
+        row = await work.get(GLOSSARY_TERMS, link.own_id)
+        there = await self._portal.look_term(link.portal_id)
+        if row is None:
+            return differences("term", link, {}, link.drift if there is not None else {})
+        wanted, _ = await _term_wanted(work, row.item)
+        drift = settle(wanted, link.applied, there.said).drift if there else {"": GONE}
+        return differences("term", link, wanted, drift)
 
     async def _remove(self, work: UnitOfWork, link: PortalLink | None) -> None:
         if link is None:

@@ -34,6 +34,7 @@ from meshplane.services.catalog.store import (
     GUARD,
     name_key,
 )
+from meshplane.services.catalog.term_removals import TermRemovals
 
 _MOST_ABOVE = 1000
 _MOST_USERS_TOLD = 20
@@ -46,10 +47,12 @@ class Terms:
 
     Args:
         assets: the service below, which knows what a term is on.
+        removals: sees to removals that do not come to an end.
     """
 
-    def __init__(self, assets: AssetsApi) -> None:
+    def __init__(self, assets: AssetsApi, removals: TermRemovals) -> None:
         self._assets = assets
+        self._removals = removals
 
     async def create(self, call: Call, glossary_id: str, body: NewTerm) -> TermView:
         """Creates a term of a glossary.
@@ -158,6 +161,7 @@ class Terms:
             # Another attempt of this may have begun to remove it.
             await self._assets.restore_term(itself(call), term_id)
             raise _in_use(await _names(call.work, terms), [], 0)
+        await self._removals.begin(call, term_id)
         uses = await self._assets.retire_term(itself(call), term_id)
         if uses:
             seen = [one for one in uses if await _may_know(call, one)]

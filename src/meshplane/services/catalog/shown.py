@@ -10,13 +10,14 @@ from meshplane.boundary.call import Call
 from meshplane.boundary.mending import Mending, Stepped
 from meshplane.boundary.mending_schemas import shared_members
 from meshplane.boundary.portal_parts import PortalParts
-from meshplane.boundary.schemas import Page, PageQuery, position
+from meshplane.boundary.schemas import PageQuery
 from meshplane.events.queues import QueueHandler
 from meshplane.kit.clock import Clock
 from meshplane.platform.store import Store
 from meshplane.policy.model import MESH
 from meshplane.services.catalog.shown_schemas import (
     PortalDifferenceView,
+    PortalDriftView,
     PortalReconcile,
     PortalReconciliationView,
 )
@@ -47,17 +48,18 @@ class Shown:
         """What works off reconciliations, one part after the other."""
         return self._mending.queues
 
-    async def drift(self, call: Call, query: PageQuery) -> Page[PortalDifferenceView]:
+    async def drift(self, call: Call, query: PageQuery) -> PortalDriftView:
         """What others have changed there. It is looked up now, and nothing is changed or noted.
+
+        A page looks at a part of what is shown: it may hold fewer differences than its limit, and
+        none, before the last one.
 
         Raises:
             Invalid: CURSOR_INVALID.
             Unavailable: the portal is not to be had.
         """
         await call.allow(MESH)
-        begin = position(query.cursor)
-        end = begin + query.limit
-        found = await self._parts.drift()
+        page = await self._parts.drift(query.limit, query.cursor)
         items = [
             PortalDifferenceView(
                 kind=one.kind,
@@ -67,11 +69,10 @@ class Shown:
                 ours=one.ours,
                 theirs=one.theirs,
             )
-            for one in found[begin:end]
+            for one in page.found
         ]
-        return Page[PortalDifferenceView](
-            items=items, next_cursor=str(end) if end < len(found) else None
-        )
+        compared = len(self._parts) > 0
+        return PortalDriftView(items=items, next_cursor=page.cursor, compared=compared)
 
     async def reconcile(self, call: Call, body: PortalReconcile) -> PortalReconciliationView:
         """Begins to bring the portal to what the mesh has, each thing in a commit of its own."""

@@ -6,10 +6,10 @@ from meshplane.boundary.actor import Actor
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import OperationRoute, Operations
-from meshplane.boundary.schemas import Page, PageQuery
+from meshplane.boundary.schemas import PageQuery
 from meshplane.services.catalog.shown import Shown
 from meshplane.services.catalog.shown_schemas import (
-    PortalDifferenceView,
+    PortalDriftView,
     PortalReconcile,
     PortalReconciliationView,
 )
@@ -20,7 +20,7 @@ def routes(shown: Shown, boundary: Boundary) -> list[OperationRoute]:
     operations = Operations(boundary)
 
     @operations.read("/catalog/portal/drift", "listPortalDrift")
-    async def list_portal_drift(call: Call, query: PageQuery) -> Page[PortalDifferenceView]:
+    async def list_portal_drift(call: Call, query: PageQuery) -> PortalDriftView:
         return await shown.drift(call, query)
 
     async def settle(actor: Actor, answer: dict[str, Any]) -> PortalReconciliationView:

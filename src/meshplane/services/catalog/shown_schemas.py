@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from meshplane.boundary.mending_schemas import MendingView
-from meshplane.boundary.schemas import ApiModel
+from meshplane.boundary.schemas import ApiModel, Page
 
 
 class PortalDifferenceView(ApiModel):
@@ -19,6 +19,16 @@ class PortalDifferenceView(ApiModel):
     field: str
     ours: str
     theirs: str
+
+
+class PortalDriftView(Page[PortalDifferenceView]):
+    """A page of what others have changed in the portal.
+
+    `compared` is false where this mesh shows nothing in a portal, so that there is nothing to
+    compare. A page may hold fewer items than its limit, and none, before the last one.
+    """
+
+    compared: bool
 
 
 class PortalReconcile(ApiModel):

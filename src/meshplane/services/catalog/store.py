@@ -10,6 +10,9 @@ ALL = "all"
 GUARD = "-"
 """The sort key of a term's guard among its relations; those of terms begin with `term-`."""
 
+REMOVAL = "removal"
+"""The sort key of the note, among a term's relations, that the term is being removed."""
+
 _BY_NAME = (Index("byName", "listing", "nameKey"), Index("byDomain", "domainId", "nameKey"))
 
 GLOSSARIES = Table("Glossaries", "glossaryId", indexes=_BY_NAME)

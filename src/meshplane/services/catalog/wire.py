@@ -16,6 +16,7 @@ from meshplane.services.catalog.metadata_service import Sayings
 from meshplane.services.catalog.routes import routes
 from meshplane.services.catalog.shown import Shown
 from meshplane.services.catalog.shown_routes import routes as shown_routes
+from meshplane.services.catalog.term_removals import TermRemovals
 
 NEEDS = ("assets", "domains")
 
@@ -24,19 +25,20 @@ def build(ground: Ground, needs: Needs) -> Built[None]:
     """The service on that ground."""
     assets, domains, boundary = needs["assets"], needs["domains"], ground.boundary
     naming = Naming(assets, ground.store)
+    removals = TermRemovals(assets, ground.store, ground.clock)
     aside, words = _words_shown(ground, assets)
     shown = Shown(ground.shown, ground.store, ground.clock)
     return Built(
         [
             *routes(assets, boundary),
-            *glossary_routes(Glossaries(domains), Terms(assets), naming, boundary),
+            *glossary_routes(Glossaries(domains), Terms(assets, removals), naming, boundary),
             *forms_routes(Forms(domains), boundary),
             *metadata_routes(Sayings(assets), boundary),
             *shown_routes(shown, boundary),
         ],
         None,
         naming.consumers,
-        queues=shown.queues,
+        queues=(*shown.queues, *removals.queues),
         aside=aside,
         portal=words,
     )

@@ -12,7 +12,6 @@ from meshplane.boundary.portal_links import (
     gone,
     ids_of,
     link_of,
-    links_of,
     settle,
 )
 from meshplane.boundary.portal_members import applied as applied_members
@@ -102,24 +101,20 @@ class DomainsInPortal(ThingsInPortal):
         """See `ThingsInPortal.own_ids`: every domain."""
         return ids_of(self._store, DOMAINS, ALL, index="byName", name="domainId")
 
-    async def drift(self) -> list[PortalDifference]:
-        """What others have changed there, looked up now; it changes nothing."""
-        found: list[PortalDifference] = []
-        async for link in links_of(self._store, DOMAIN_PORTAL_LINKS):
-            there = await self._portal.look(link.portal_id)
-            work = self._store.begin()
-            row = await work.get(DOMAINS, link.own_id)
-            wanted = _wanted(row.item) if row else dict(link.applied)
-            if there is None:
-                found += differences("domain", link, wanted, {"": GONE})
-                continue
-            drift = settle(wanted, link.applied, _said(there)).drift
-            owners = await self._wanted_owners(work, link.own_id)
-            held = await self._owners(link.portal_id)
-            drift.update(strangers(owners, link.facts.get("owners", {}), held))
-            shown = {**wanted, **{f"member {name}": _OWNER for name in owners}}
-            found += differences("domain", link, shown, drift)
-        return found
+    async def differing(self, link: PortalLink) -> list[PortalDifference]:
+        """See `ThingsInPortal.differing`."""
+        there = await self._portal.look(link.portal_id)
+        work = self._store.begin()
+        row = await work.get(DOMAINS, link.own_id)
+        wanted = _wanted(row.item) if row else dict(link.applied)
+        if there is None:
+            return differences("domain", link, wanted, {"": GONE})
+        drift = settle(wanted, link.applied, _said(there)).drift
+        owners = await self._wanted_owners(work, link.own_id)
+        held = await self._owners(link.portal_id)
+        drift.update(strangers(owners, link.facts.get("owners", {}), held))
+        shown = {**wanted, **{f"member {name}": _OWNER for name in owners}}
+        return differences("domain", link, shown, drift)
 
     async def _wanted_owners(self, work: UnitOfWork, domain_id: str) -> dict[str, str]:
         """Who is to own it: the domain's owners, where the portal can know them."""

@@ -79,11 +79,13 @@ def _lake(ground: Ground) -> LakeGrants:
     if aws is None:
         return LocalLake(ground.lake_folder / "grants.db", ground.clock)
     from meshplane.platform.aws.at_once import at_once
+    from meshplane.platform.aws.names import CRAWL_ROLE, role_arn
     from meshplane.services.lake.aws import LakeFormationLake
     from meshplane.services.lake.aws_notes import StoreNotes
     from meshplane.services.lake.aws_settings import administrators_of
 
-    own = at_once(administrators_of(aws))
+    # What crawlers may in their own database, and where raw areas lie, nobody granted.
+    own = at_once(administrators_of(aws)) | {role_arn(aws.place, CRAWL_ROLE)}
     return LakeFormationLake(aws, own=own, notes=StoreNotes(ground.store))
 
 

@@ -10,6 +10,7 @@ from meshplane.platform.tables import Between, Row
 from meshplane.policy.model import MESH, Resource
 from meshplane.services.permissions import concern, history, policy_state, wishes
 from meshplane.services.permissions.covering import uncovered
+from meshplane.services.permissions.engines import demand_carried
 from meshplane.services.permissions.governed import AssetPolicy
 from meshplane.services.permissions.grant_ids import grant_id_of
 from meshplane.services.permissions.grant_rows import grant_of, in_force, put_grant
@@ -69,7 +70,7 @@ class Granting:
             Missing: ASSET_NOT_FOUND, DOMAIN_NOT_FOUND, PROJECT_NOT_FOUND, DATA_FILTER_NOT_FOUND,
                 LF_TAG_NOT_FOUND, LF_TAG_EXPRESSION_NOT_FOUND.
             Invalid: RESOURCE_INVALID, EXPIRY_INVALID, COLUMN_UNKNOWN, LF_TAG_VALUE_UNKNOWN,
-                VIEWS_NOT_ON_AWS, and what `check_grant` and `pinned` raise.
+                VIEWS_NOT_ON_AWS, and what `check_grant`, `pinned` and `demand_carried` raise.
         """
         place = await self.placed(call, body)
         await _demand_road(call, place)
@@ -141,6 +142,7 @@ class Granting:
             )
         if asset is not None:
             grant, added = pinned(grant, asset), pinned(added, asset)
+            demand_carried(added, asset)
         return Planned(grant, added, row, asset)
 
     async def _allow(self, call: Call, planned: Planned) -> None:

@@ -392,7 +392,11 @@ class GovernedColumn:
 
 @dataclass(frozen=True, slots=True)
 class GovernedAsset:
-    """A table as it is now, as far as policy speaks of it."""
+    """A table as it is now, as far as policy speaks of it.
+
+    Args:
+        engine: what keeps its rows outside of the lake: `redshift`; empty: the lake has them.
+    """
 
     asset_id: str
     name: str
@@ -402,6 +406,7 @@ class GovernedAsset:
     table_id: str
     classification: str
     columns: tuple[GovernedColumn, ...]
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True)

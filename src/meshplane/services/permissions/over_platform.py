@@ -54,6 +54,7 @@ class PlatformSchemas:
             asset["tableId"],
             asset["classification"],
             columns,
+            (table["source"] or {}).get("kind", ""),
         )
         return DescribedAsset(governed, asset["status"] == "published")
 

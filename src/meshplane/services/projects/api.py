@@ -6,6 +6,7 @@ from typing import Protocol
 
 from meshplane.boundary.actor import Actor
 from meshplane.kit.errors import Missing
+from meshplane.services.projects.ports import folders_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,15 @@ class ProjectsApi(Protocol):
     async def portal_id(self, actor: Actor, project_id: str) -> str | None:
         """The portal's id of the project; None while it is not shown there."""
         ...
+
+
+def raw_folder(project_id: str) -> str:
+    """Key of the folder in the bucket of its domain for files that a project brings, with its `/`.
+
+    Args:
+        project_id: the project.
+    """
+    return next(one for one in folders_of(project_id) if one.endswith("/raw/"))
 
 
 def no_such_project() -> Missing:

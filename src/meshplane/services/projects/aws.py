@@ -10,12 +10,13 @@ from typing import Any
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
-from meshplane.services.projects.aws_policies import query_policy, trust_policy
+from meshplane.services.projects.aws_policies import project_policy, trust_policy
 from meshplane.services.projects.ports import Workspace, folders_of
 from meshplane.services.projects.repositories import Repositories
 
 _WRITTEN = frozenset({"PreconditionFailed", "412"})
-_THERE = "EntityAlreadyExists"
+_THERE, _NO_POLICY = "EntityAlreadyExists", "NoSuchEntity"
+_BOUNDING = frozenset({"create_role", "put_role_permissions_boundary"})
 POLICY = "meshplane-query"
 """The inline policy of a role that acts as a project."""
 
@@ -42,15 +43,15 @@ def role_arn(account: str, project_id: str, path: str = "/") -> str:
 class AwsWorkspaces:
     """`ProjectWorkspaces` over S3 and IAM; used by many threads at once.
 
-    A role of the project's name that is there is adopted: it gets our trust and our policy, and
-    keeps what else it has.
+    A role of the project's name that is there is adopted: it gets our boundary, our trust and our
+    policy, and keeps what else it has.
 
     Args:
         aws: whose S3 and IAM, of the mesh's own account.
         repositories: makes git repositories.
         trusted: ARNs of who may act as a project, the mesh's own role above all; none: whoever in
             the mesh's account has the right to assume roles.
-        boundary: ARN of a policy that bounds what a project's role may ever do.
+        boundary: ARN of a policy that bounds what a project's role may ever do; None: nothing does.
         path: of the roles in IAM, with its slashes. Lake Formation's grants name roles by their
             ARN, and so do ours, with the path `/`.
     """
@@ -79,6 +80,8 @@ class AwsWorkspaces:
             self._put_role(bucket, project_id)
             repository = self._repositories.ensure(project_id)
         except (OSError, AwsRejected, AwsUnavailable) as error:
+            if isinstance(error, AwsRejected) and _lacks_boundary(error):
+                raise _without_boundary(str(self._boundary)) from error
             raise Unavailable(
                 "LAKE_UNAVAILABLE",
                 "The project's folders or its role could not be made: try again. The bucket of a "
@@ -116,13 +119,11 @@ class AwsWorkspaces:
             "put_role_policy",
             RoleName=name,
             PolicyName=POLICY,
-            PolicyDocument=json.dumps(query_policy(place, bucket, project_id)),
+            PolicyDocument=json.dumps(project_policy(place, bucket, project_id)),
         )
 
     def _adopt(self, name: str, trust: dict[str, Any]) -> None:
-        self._aws.run(
-            "iam", "update_assume_role_policy", RoleName=name, PolicyDocument=json.dumps(trust)
-        )
+        # First of all: nobody takes it, and no policy is written to it, before it is bounded.
         if self._boundary is not None:
             self._aws.run(
                 "iam",
@@ -130,6 +131,21 @@ class AwsWorkspaces:
                 RoleName=name,
                 PermissionsBoundary=self._boundary,
             )
+        self._aws.run(
+            "iam", "update_assume_role_policy", RoleName=name, PolicyDocument=json.dumps(trust)
+        )
 
     def _bounded(self) -> dict[str, str]:
         return {} if self._boundary is None else {"PermissionsBoundary": self._boundary}
+
+
+def _lacks_boundary(error: AwsRejected) -> bool:
+    return error.aws_code == _NO_POLICY and error.operation in _BOUNDING
+
+
+def _without_boundary(arn: str) -> Unavailable:
+    return Unavailable(
+        "BOUNDARY_MISSING",
+        f"Roles of projects are made within the policy {arn}, which is not there: run `meshplane "
+        "aws prepare`, and try again.",
+    )

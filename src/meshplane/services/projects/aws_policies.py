@@ -9,6 +9,21 @@ from meshplane.platform.aws.place import AwsPlace
 
 _VERSION = "2012-10-17"
 
+# What templates make by the name of their stack: ARNs up to that name, by the service's prefix.
+_NAMED = {
+    "cloudwatch": "arn:aws:cloudwatch:{at}:alarm:",
+    "dynamodb": "arn:aws:dynamodb:{at}:table/",
+    "events": "arn:aws:events:{at}:rule/",
+    "logs": "arn:aws:logs:{at}:log-group:",
+    "s3": "arn:aws:s3:::",
+    "sns": "arn:aws:sns:{at}:",
+    "sqs": "arn:aws:sqs:{at}:",
+}
+NAMED_SERVICES = frozenset(_NAMED)
+"""Services in which templates make what bears their stack's name, by their prefixes in IAM."""
+
+_LOOKS = ["cloudwatch:DescribeAlarms", "logs:DescribeLogGroups"]
+
 
 def trust_policy(account: str, trusted: Sequence[str] = ()) -> dict[str, Any]:
     """Who may act as the project.
@@ -37,8 +52,8 @@ def trust_policy(account: str, trusted: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def query_policy(place: AwsPlace, bucket: str, project_id: str) -> dict[str, Any]:
-    """What a project needs: to query, and to ask for data.
+def project_policy(place: AwsPlace, bucket: str, project_id: str) -> dict[str, Any]:
+    """What a project needs: to query, to ask for data, and to make what its templates say.
 
     What Athena shows, Lake Formation decides; what Redshift shows, its own grants.
 
@@ -82,6 +97,7 @@ def query_policy(place: AwsPlace, bucket: str, project_id: str) -> dict[str, Any
                 ],
                 f"arn:aws:datazone:{place.region}:{place.account}:domain/*",
             ),
+            *_templates(place, project_id),
         ],
     }
 
@@ -104,6 +120,24 @@ def _results(place: AwsPlace, bucket: str, project_id: str) -> list[dict[str, An
         ),
         _allow("Bucket", ["s3:GetBucketLocation"], f"arn:aws:s3:::{bucket}"),
         {**key, "Condition": through_bucket(place, bucket)},
+    ]
+
+
+def _templates(place: AwsPlace, project_id: str) -> list[dict[str, Any]]:
+    """What stacks of the project make: CloudFormation names it by the stack, which bears its id.
+
+    Sources: the Service Authorization Reference, "Resource types" of each service; CloudFormation
+    User Guide, "Name type".
+    """
+    at = f"{place.region}:{place.account}"
+    stacks = f"{project_workgroup(place, project_id)}-*"
+    return [
+        _allow(
+            "Templates",
+            [f"{service}:*" for service in sorted(_NAMED)],
+            [f"{start.format(at=at)}{stacks}" for _, start in sorted(_NAMED.items())],
+        ),
+        _allow("TemplatesLook", _LOOKS, "*"),
     ]
 
 

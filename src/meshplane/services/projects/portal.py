@@ -15,7 +15,6 @@ from meshplane.boundary.portal_links import (
     gone,
     ids_of,
     link_of,
-    links_of,
     not_ready,
     settle,
 )
@@ -133,24 +132,20 @@ class ProjectsInPortal(ThingsInPortal):
         """See `ThingsInPortal.own_ids`: every project."""
         return ids_of(self._store, PROJECTS, ALL, index="byName", name="projectId")
 
-    async def drift(self) -> list[PortalDifference]:
-        """What others have changed there, looked up now; it changes nothing."""
-        found: list[PortalDifference] = []
-        async for link in links_of(self._store, PROJECT_PORTAL_LINKS):
-            work = self._store.begin()
-            row = await work.get(PROJECTS, link.own_id)
-            wanted = _wanted(row.item) if row else dict(link.applied)
-            there = await self._portal.look(link.portal_id)
-            if there is None:
-                found += differences("project", link, wanted, {"": GONE})
-                continue
-            drift = settle(wanted, link.applied, _said(there)).drift
-            members = await self._wanted_members(work, link.own_id)
-            held = await self._portal.members(link.portal_id)
-            drift.update(strangers(members, link.facts.get("members", {}), held))
-            shown = {**wanted, **{f"member {name}": role for name, role in members.items()}}
-            found += differences("project", link, shown, drift)
-        return found
+    async def differing(self, link: PortalLink) -> list[PortalDifference]:
+        """See `ThingsInPortal.differing`."""
+        work = self._store.begin()
+        row = await work.get(PROJECTS, link.own_id)
+        wanted = _wanted(row.item) if row else dict(link.applied)
+        there = await self._portal.look(link.portal_id)
+        if there is None:
+            return differences("project", link, wanted, {"": GONE})
+        drift = settle(wanted, link.applied, _said(there)).drift
+        members = await self._wanted_members(work, link.own_id)
+        held = await self._portal.members(link.portal_id)
+        drift.update(strangers(members, link.facts.get("members", {}), held))
+        shown = {**wanted, **{f"member {name}": role for name, role in members.items()}}
+        return differences("project", link, shown, drift)
 
     async def _create(self, item: dict[str, Any], wanted: Mapping[str, str]) -> ProjectThere:
         actor = service_actor("projects")

@@ -33,7 +33,8 @@ class ProjectWorkspaces(Protocol):
         """Makes the folders and the repository; what is there already stays as it is.
 
         Raises:
-            Unavailable: LAKE_UNAVAILABLE, the storage fails.
+            Unavailable: LAKE_UNAVAILABLE, the storage fails; BOUNDARY_MISSING, on AWS: what bounds
+                roles of projects is not there.
         """
         ...
 

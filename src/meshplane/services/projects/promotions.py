@@ -4,6 +4,7 @@ A request is PENDING, then APPROVED or REJECTED; an approved one is COMPLETED or
 and approve; the promotion workflow does the rest and records what came of it.
 """
 
+import asyncio
 from typing import Any, get_args
 
 from meshplane.boundary.call import Call
@@ -12,6 +13,9 @@ from meshplane.events.promotions import PromotionCompleted, PromotionRequested
 from meshplane.kit.errors import BaseMoved, Conflict, Invalid, Missing, Refused
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Between, Row
+from meshplane.platform.templates.checking import checked
+from meshplane.platform.templates.document import resources_of
+from meshplane.platform.templates.lint import Lint
 from meshplane.policy.model import Resource
 from meshplane.services.projects.rows import existing, resource_of
 from meshplane.services.projects.schemas import (
@@ -31,6 +35,15 @@ _NEXT = {
     "APPROVED": {"COMPLETED", "FAILED"},
 }
 _ENDS = {"REJECTED", "COMPLETED", "FAILED"}
+_LEFT_OUT = {
+    "PARAMETERS_INVALID": (
+        "A promotion gives its template no parameters: give each a default in the template."
+    ),
+    "CAPABILITY_MISSING": (
+        "A promotion deploys with no capabilities, and this template needs some: deploy it by "
+        "itself, and say there what it may do."
+    ),
+}
 _REASONS = {
     "APPROVED": "approvalReason",
     "REJECTED": "rejectionReason",
@@ -40,14 +53,23 @@ _REASONS = {
 
 
 class Promotions:
-    """Takes requests for promotions and keeps what became of them."""
+    """Takes requests for promotions and keeps what became of them.
+
+    Args:
+        lint: looks at templates before they are accepted; None: nobody does.
+    """
+
+    def __init__(self, lint: Lint | None = None) -> None:
+        self._lint = lint
 
     async def request(self, call: Call, body: NewPromotion) -> PromotionView:
         """Asks for a promotion.
 
         Raises:
             Missing: PROJECT_NOT_FOUND.
-            Invalid: ENVIRONMENTS_INVALID.
+            Invalid: ENVIRONMENTS_INVALID; of a template that could not be deployed:
+                TEMPLATE_INVALID, PARAMETERS_INVALID, CAPABILITY_MISSING.
+            TooLarge, LimitReached: TEMPLATE_TOO_LARGE, TEMPLATE_TOO_SLOW.
         """
         project = await existing(call, body.project_id)
         await call.allow(resource_of(project))
@@ -58,6 +80,8 @@ class Promotions:
                 "A promotion goes from dev to staging to prod: choose a later target.",
                 field="targetEnvironment",
             )
+        if body.cfn_template is not None:
+            await self._accept(body.cfn_template)
         item = _without_nulls(
             {
                 "requestId": call.new_id("prom-req"),
@@ -88,6 +112,12 @@ class Promotions:
             ).event()
         )
         return _view(Row(item, 1))
+
+    async def _accept(self, template: str) -> None:
+        """Refuses a template that its deployments would refuse."""
+        await asyncio.to_thread(_demand_deployable, template)
+        if self._lint is not None:
+            await self._lint(template)
 
     async def get(self, call: Call, request_id: str) -> PromotionView:
         """The request with that id."""
@@ -145,6 +175,16 @@ class Promotions:
         if body.status in _ENDS:
             call.work.emit(_completed(item, body.reason).event())
         return _view(Row(item, row.version + 1))
+
+
+def _demand_deployable(template: str) -> None:
+    resources_of(template)
+    try:
+        checked(template, {}, frozenset())
+    except Invalid as error:
+        if error.code not in _LEFT_OUT:
+            raise
+        raise Invalid(error.code, _LEFT_OUT[error.code], field="cfnTemplate") from error
 
 
 def _completed(item: dict[str, Any], reason: str | None) -> PromotionCompleted:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from meshplane.boundary.wiring import Built, Ground, Needs
+from meshplane.platform.templates.lint import Lint, lint_for
 from meshplane.services.projects.api import ProjectsApi
 from meshplane.services.projects.local import LocalWorkspaces
 from meshplane.services.projects.ports import ProjectWorkspaces
@@ -23,7 +24,7 @@ def build(ground: Ground, needs: Needs) -> Built[ProjectsApi]:
     setup = ProjectSetup(_workspaces(ground), _trust(ground))
     shown = _shown(ground, needs)
     return Built(
-        routes(Projects(needs["domains"]), setup, Promotions(), ground.boundary),
+        routes(Projects(needs["domains"]), setup, Promotions(_lint(ground)), ground.boundary),
         ProjectsReader(ground.store),
         aside=shown.consumers if shown is not None else (),
         portal=shown,
@@ -48,17 +49,28 @@ def _shown(ground: Ground, needs: Needs) -> "ProjectsInPortal | None":
     )
 
 
+def _lint(ground: Ground) -> Lint | None:
+    """Templates of promotions are looked at as those of deployments, which come of them."""
+    aws = ground.aws if "blueprints" in ground.on_aws else None
+    return lint_for(None if aws is None else aws.place.region)
+
+
 def _workspaces(ground: Ground) -> ProjectWorkspaces:
     # Repositories lie beside the lake, in the home folder.
     repositories = ground.lake_folder.parent / "repositories"
     aws = ground.aws_for("tables")
     if aws is None:
         return LocalWorkspaces(ground.lake_folder, repositories, ground.clock)
+    from meshplane.platform.aws.names import projects_boundary_arn
     from meshplane.services.projects.aws import AwsWorkspaces
     from meshplane.services.projects.repositories import Repositories
 
-    trusted = ground.identities.acting(ground.on_aws)
-    return AwsWorkspaces(aws, Repositories(repositories, ground.clock), trusted=trusted)
+    return AwsWorkspaces(
+        aws,
+        Repositories(repositories, ground.clock),
+        trusted=ground.identities.acting(ground.on_aws),
+        boundary=projects_boundary_arn(aws.place),
+    )
 
 
 def _trust(ground: Ground) -> Mapping[str, Any]:

@@ -151,10 +151,11 @@ class AwsSharing:
             shared: what was linked.
 
         Returns:
-            False: there is no reader, or the mesh cannot be him.
+            False: there is no reader, or the mesh has no role in his account to be him from.
 
         Raises:
-            Conflict: SHARE_NOT_READABLE, the reader's query was refused or failed.
+            Conflict: SHARE_NOT_READABLE, the mesh may not be the reader, or his query was refused
+                or failed.
         """
         there = self._there(shared)
         if there is None or shared.reader is None:

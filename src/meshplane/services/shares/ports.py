@@ -58,7 +58,11 @@ class Sharing(Protocol):
         ...
 
     async def verify(self, shared: SharedTable) -> bool:
-        """Reads the table as the reader does; False: that cannot be tried from here."""
+        """Reads the table as the reader does; False: there is nobody to be, or nobody to be him.
+
+        Raises:
+            Conflict: SHARE_NOT_READABLE, the reader cannot be taken on, or cannot read.
+        """
         ...
 
     async def withdraw(self, shared: SharedTable, beside: Sequence[SharedTable] = ()) -> None:

@@ -145,16 +145,14 @@ class SubscriptionsInPortal(ThingsInPortal):
             named += [one for one in requests if one is not None]
         return named
 
-    async def drift(self) -> list[PortalDifference]:
-        """What others have decided there, looked up now; it changes nothing."""
-        found: list[PortalDifference] = []
-        async for link in links_of(self._store, SUBSCRIPTION_PORTAL_LINKS):
-            row = await self._store.begin().get(SUBSCRIPTIONS, link.own_id)
-            if row is not None:
-                drift = _drift(row.item, await self._portal.look(link.portal_id))
-                wanted = {"status": _GOALS[row.item["status"]], "subscription": APPROVED}
-                found += differences("subscription", link, wanted, drift)
-        return found
+    async def differing(self, link: PortalLink) -> list[PortalDifference]:
+        """See `ThingsInPortal.differing`."""
+        row = await self._store.begin().get(SUBSCRIPTIONS, link.own_id)
+        if row is None:
+            return []
+        drift = _drift(row.item, await self._portal.look(link.portal_id))
+        wanted = {"status": _GOALS[row.item["status"]], "subscription": APPROVED}
+        return differences("subscription", link, wanted, drift)
 
     async def _ask(self, item: Mapping[str, Any], who: Subscriber, time: int) -> RequestThere:
         shown = await self._assets.in_portal(service_actor("subscriptions"), item["assetId"])

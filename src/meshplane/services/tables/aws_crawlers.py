@@ -1,179 +1,342 @@
-"""Crawlers of Glue: started, awaited, and what they found."""
+"""Crawls of raw areas by crawlers of Glue: one for each project, made, started and awaited.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+files listed → one target for each table that they make → crawler, put → started, if the last crawl
+it tells of is the one from before → READY with another one → Glue's tables, under our names.
+
+What Glue finds lies in a database of its own (`names.crawl_database`): grants, drift reports and
+queries know nothing of it. The crawler reads as a role that IAM lets into raw areas alone, and not
+with credentials of Lake Formation, which would need the role to hold rights on places where
+governed tables lie, too. So its policy is what keeps it out of them, with Lake Formation or
+without; making it and changing it say so alike. Tables of files that have gone are deleted there:
+nothing refers to them.
+
+Glue folds names to lower case, has no word for an instant with time zone, a time or a UUID, and
+takes the first line of CSV for names only where it differs in kind from the others. So the first
+file of each table is looked at as well: for names as they stand there, and for the types that Glue
+has no word for.
+
+Needs AWS: what Glue's classifiers make of files, how long crawls take (a minute at least), and that
+a target which is one object becomes a table. Sources: Glue Developer Guide, "Crawler API",
+"Creating a single schema for each Amazon S3 include path", "Crawler prerequisites".
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from meshplane.kit.errors import Invalid, Missing
+from meshplane.kit.errors import Invalid, Missing, Unavailable
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
-from meshplane.platform.aws.polling import until
+from meshplane.platform.aws.names import crawl_database, crawl_place, project_crawler
+from meshplane.services.tables.aws_crawl_rights import CrawlRights
 from meshplane.services.tables.aws_glue_shapes import check_name
+from meshplane.services.tables.crawl_ports import (
+    CrawlBegun,
+    Crawled,
+    FoundColumn,
+    FoundTable,
+    RawFiles,
+    ToCrawl,
+)
+from meshplane.services.tables.raw_area import MOST_FILES, RawTable, names_of, tables_in
 
-_ABSENT = "EntityNotFoundException"
-_THERE = "AlreadyExistsException"
-_RUNNING = "CrawlerRunningException"
-_READY = "READY"
-_FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 30.0
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ABSENT, _THERE = "EntityNotFoundException", "AlreadyExistsException"
+_RUNNING = frozenset({"CrawlerRunningException", "CrawlerStoppingException"})
+_READY, _SUCCEEDED, _UNKNOWN = "READY", "SUCCEEDED", "UNKNOWN"
+# All compatible files below a target make one table.
+_GROUPING = json.dumps(
+    {"Version": 1.0, "Grouping": {"TableGroupingPolicy": "CombineCompatibleSchemas"}}
+)
+_TYPES = {
+    "tinyint": "int",
+    "smallint": "int",
+    "integer": "int",
+    "bigint": "long",
+    "varchar": "string",
+    "char": "string",
+}
+# What Glue says of types that it has no word for.
+_COARSER = {
+    "long": "bigint",
+    "timestamptz": "timestamp",
+    "time": "string",
+    "uuid": "string",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class CrawlReport:
-    """What a crawl came to.
-
-    Args:
-        status: Glue's word for its end: `SUCCEEDED`, `FAILED`, `CANCELLED`.
-        tables: those of its database that were made or changed since it began, by name.
-        log_stream: where Glue's log tells more, in the group of crawlers.
-    """
-
-    crawler: str
-    status: str
-    tables: tuple[str, ...]
-    log_stream: str | None
-
-
-class Crawlers:
-    """Runs crawlers. Needs AWS: the sandbox's read Iceberg and Parquet alone.
+class GlueCrawler:
+    """`Crawler` over Glue.
 
     Args:
         aws: whose Glue.
+        files: reads raw areas, with the rights by which tables are read.
+        role_arn: of the role that crawlers read as.
+        rights: what the role needs in Lake Formation; None where that does not govern the lake.
     """
 
-    def __init__(self, aws: Aws) -> None:
-        self._aws = aws
-
-    async def put(
-        self,
-        name: str,
-        role_arn: str,
-        database: str,
-        paths: Sequence[str],
-        *,
-        reads: Literal["files", "iceberg"] = "files",
+    def __init__(
+        self, aws: Aws, files: RawFiles, role_arn: str, *, rights: CrawlRights | None = None
     ) -> None:
-        """Makes a crawler, or makes the one that is there what this says.
+        self._aws = aws
+        self._files = files
+        self._role_arn = role_arn
+        self._rights = rights
+        self._database = crawl_database(aws.place)
 
-        Args:
-            name: of the crawler.
-            role_arn: as whom it reads.
-            database: that it fills, in lower case.
-            paths: `s3://BUCKET/…/` each.
-            reads: files of any kind, or Iceberg tables.
+    async def begin(self, asked: ToCrawl) -> CrawlBegun | Crawled:
+        """See `Crawler.begin`."""
+        tables, skipped = await self._listed(asked)
+        targets = [_uri(asked, table) for table in tables if not table.problem]
+        if not targets:
+            return await self._told(asked, tables, skipped, [])
+        await self._ensure_database()
+        if self._rights is not None:
+            await self._rights.put(self._database, asked.area)
+        crawler = await self._put(asked, targets)
+        return CrawlBegun(_last(crawler))
 
-        Raises:
-            Invalid: GLUE_NAME_INVALID, CRAWLER_PATHS_MISSING.
-        """
-        check_name(database, "database")
-        if not paths:
-            raise Invalid("CRAWLER_PATHS_MISSING", "Name what to crawl.", field="paths")
-        targets: dict[str, Any] = (
-            {"IcebergTargets": [{"Paths": list(paths)}]}
-            if reads == "iceberg"
-            else {"S3Targets": [{"Path": path} for path in paths]}
-        )
-        # It only adds: what vanished is told, and a schema is changed where it is read by nobody.
-        policy = {"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": "LOG"}
+    async def look(self, asked: ToCrawl, begun: CrawlBegun) -> Crawled | None:
+        """See `Crawler.look`."""
+        crawler = await self._crawler(project_crawler(self._aws.place, asked.project_id))
+        if crawler is None:
+            raise _failed("Its crawler was deleted meanwhile.")
+        if crawler.get("State") != _READY:
+            return None
+        if _last(crawler) == begun.before:
+            # Not started, or so lately that it is not told yet; then Glue says that it runs.
+            await self._start(crawler["Name"])
+            return None
+        last = crawler["LastCrawl"]
+        if last.get("Status") != _SUCCEEDED:
+            raise _failed(
+                f"Glue ended it as {last.get('Status', _UNKNOWN)}. Its log says why: stream "
+                f"{last.get('LogStream', crawler['Name'])} of {last.get('LogGroup', 'its group')}."
+            )
+        crawled = set(_targets(crawler))
+        tables, skipped = await self._listed(asked)
+        there = [table for table in tables if table.problem or _uri(asked, table) in crawled]
+        return await self._told(asked, there, skipped, await self._found(asked))
+
+    async def _listed(self, asked: ToCrawl) -> tuple[list[RawTable], int]:
+        files = await asyncio.to_thread(self._files.listed, asked.area, asked.path, MOST_FILES)
+        return tables_in(files)
+
+    async def _ensure_database(self) -> None:
+        """Makes the database; tables in it get no rights by default."""
+        check_name(self._database, "aws_prefix")
+        try:
+            await self._aws.call("glue", "get_database", Name=self._database)
+            return
+        except AwsRejected as error:
+            if error.aws_code != _ABSENT:
+                raise
         try:
             await self._aws.call(
                 "glue",
-                "create_crawler",
-                Name=name,
-                Role=role_arn,
-                DatabaseName=database,
-                Targets=targets,
-                SchemaChangePolicy=policy,
-                LakeFormationConfiguration={"UseLakeFormationCredentials": True},
+                "create_database",
+                DatabaseInput={
+                    "Name": self._database,
+                    "Description": "What crawlers find in raw areas; no data products",
+                    "LocationUri": crawl_place(self._aws.place),
+                    "CreateTableDefaultPermissions": [],
+                },
             )
         except AwsRejected as error:
             if error.aws_code != _THERE:
                 raise
-            there = await self._crawler(name)
-            if there.get("DatabaseName") == database and _paths(there["Targets"]) == set(paths):
-                return
-            await self._aws.call(
-                "glue",
-                "update_crawler",
-                Name=name,
-                Role=role_arn,
-                DatabaseName=database,
-                Targets=targets,
-                SchemaChangePolicy=policy,
-            )
 
-    async def run(self, name: str, deadline_seconds: float = 1800.0) -> CrawlReport:
-        """Starts a crawler and waits until it is ready again; joins a crawl that is under way.
+    async def _put(self, asked: ToCrawl, targets: Sequence[str]) -> dict[str, Any]:
+        """Makes the project's crawler, or makes the one that is there crawl these."""
+        name = project_crawler(self._aws.place, asked.project_id)
+        crawler = await self._crawler(name)
+        if crawler is None:
+            try:
+                await self._aws.call(
+                    "glue", "create_crawler", Name=name, **self._meant(asked, targets)
+                )
+            except AwsRejected as error:
+                if error.aws_code != _THERE:
+                    raise
+            crawler = await self._crawler(name)
+            if crawler is None:
+                raise _busy()
+        if set(_targets(crawler)) == set(targets) and crawler.get("Role") in self._named():
+            return crawler
+        try:
+            await self._aws.call("glue", "update_crawler", Name=name, **self._meant(asked, targets))
+        except AwsRejected as error:
+            if error.aws_code not in _RUNNING:
+                raise
+            raise _busy() from error
+        return crawler
 
-        Args:
-            name: of the crawler.
-            deadline_seconds: after which it is left to itself.
+    def _named(self) -> frozenset[str]:
+        """How Glue may tell the role: by its ARN, or by its name. Needs AWS: which."""
+        return frozenset({self._role_arn, self._role_arn.rpartition("/")[2]})
 
-        Raises:
-            Missing: CRAWLER_NOT_FOUND.
-            Unavailable: AWS_TOO_SLOW.
-        """
-        before = _started(await self._crawler(name))
-        seen_running = False
+    def _meant(self, asked: ToCrawl, targets: Sequence[str]) -> dict[str, Any]:
+        return {
+            "Role": self._role_arn,
+            "DatabaseName": self._database,
+            "Description": f"Crawls the raw area of the project {asked.project_id}",
+            "Targets": {"S3Targets": [{"Path": target} for target in targets]},
+            "TablePrefix": _table_prefix(asked),
+            "SchemaChangePolicy": {
+                "UpdateBehavior": "UPDATE_IN_DATABASE",
+                "DeleteBehavior": "DELETE_FROM_DATABASE",
+            },
+            "Configuration": _GROUPING,
+            "LakeFormationConfiguration": {"UseLakeFormationCredentials": False},
+        }
+
+    async def _start(self, name: str) -> None:
         try:
             await self._aws.call("glue", "start_crawler", Name=name)
         except AwsRejected as error:
-            if error.aws_code != _RUNNING:
+            if error.aws_code == _ABSENT:
+                raise _failed("Its crawler was deleted meanwhile.") from error
+            if error.aws_code not in _RUNNING:
                 raise
-            seen_running = True
 
-        async def ended() -> dict[str, Any] | None:
-            nonlocal seen_running
-            crawler = await self._crawler(name)
-            if crawler.get("State") != _READY:
-                seen_running = True
-                return None
-            # Just after its start it may still be told as ready, with its last crawl as before.
-            return crawler if seen_running or _started(crawler) != before else None
-
-        crawler = await until(
-            "the crawler has ended",
-            ended,
-            deadline_seconds,
-            first_seconds=_FIRST_SECONDS,
-            longest_seconds=_LONGEST_SECONDS,
-        )
-        return await self._report(crawler)
-
-    async def _crawler(self, name: str) -> dict[str, Any]:
+    async def _crawler(self, name: str) -> dict[str, Any] | None:
         try:
             answer = await self._aws.call("glue", "get_crawler", Name=name)
         except AwsRejected as error:
             if error.aws_code == _ABSENT:
-                raise Missing("CRAWLER_NOT_FOUND", "Glue has no crawler of this name.") from error
+                return None
             raise
         crawler: dict[str, Any] = answer["Crawler"]
         return crawler
 
-    async def _report(self, crawler: dict[str, Any]) -> CrawlReport:
-        last = crawler.get("LastCrawl") or {}
-        begun, database = last.get("StartTime"), crawler.get("DatabaseName")
-        found: list[str] = []
-        if begun is not None and database:
-            async for page in self._aws.pages("glue", "get_tables", DatabaseName=database):
-                found += [one["Name"] for one in page["TableList"] if _changed(one) >= begun]
-        return CrawlReport(
-            crawler=crawler["Name"],
-            status=last.get("Status", "UNKNOWN"),
-            tables=tuple(sorted(found)),
-            log_stream=last.get("LogStream"),
+    async def _found(self, asked: ToCrawl) -> list[dict[str, Any]]:
+        """The project's tables in Glue."""
+        found: list[dict[str, Any]] = []
+        async for page in self._aws.pages(
+            "glue",
+            "get_tables",
+            DatabaseName=self._database,
+            Expression=f"{_table_prefix(asked)}*",
+        ):
+            found += page["TableList"]
+        return found
+
+    async def _told(
+        self,
+        asked: ToCrawl,
+        tables: Sequence[RawTable],
+        skipped: int,
+        found: Sequence[Mapping[str, Any]],
+    ) -> Crawled:
+        told = []
+        for name, table in zip(names_of(tables), tables, strict=True):
+            told.append(await asyncio.to_thread(self._table, asked, name, table, found))
+        return Crawled(tuple(told), skipped)
+
+    def _table(
+        self, asked: ToCrawl, name: str, table: RawTable, found: Sequence[Mapping[str, Any]]
+    ) -> FoundTable:
+        from meshplane.services.tables.raw_tables import described, head
+
+        columns: list[FoundColumn] = []
+        problem, there = table.problem, None
+        if not problem:
+            there, problem = _of(_uri(asked, table), found)
+        if there is not None:
+            try:
+                columns = _columns(table, there, head(self._files, asked.area, table))
+            except (Invalid, Missing) as error:
+                problem = error.message
+        return described(name, table, columns, problem)
+
+
+def _of(uri: str, found: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any] | None, str]:
+    """Glue's table of a target; or what is wrong."""
+    places = {_location(one): one for one in found}
+    exact = places.get(uri.rstrip("/"))
+    if exact is not None and (exact.get("Parameters") or {}).get("classification") != _UNKNOWN:
+        return exact, ""
+    if any(place.startswith(uri) for place in places):
+        return None, (
+            "Glue found several tables in it, as its files have not the same columns: keep each "
+            "kind in a folder of its own."
         )
+    return None, "Glue did not recognise what its files are. Write them anew."
 
 
-def _paths(targets: dict[str, Any]) -> set[str]:
-    files = {one["Path"] for one in targets.get("S3Targets") or ()}
-    return files.union(*(one["Paths"] for one in targets.get("IcebergTargets") or ()))
+def _columns(table: RawTable, there: Mapping[str, Any], head: "pa.Schema") -> list[FoundColumn]:
+    """Columns as Glue found them, called as the first file calls them.
+
+    Raises:
+        Invalid: FILES_DO_NOT_FIT.
+    """
+    from meshplane.services.tables.raw_tables import typed
+
+    told = [(one["Name"], one["Type"]) for one in there["StorageDescriptor"]["Columns"]]
+    seen = typed(head)
+    if table.format == "csv":
+        if len(told) != len(seen):
+            raise Invalid(
+                "FILES_DO_NOT_FIT",
+                f"Glue found {len(told)} columns, and the first line of {table.files[0].path} has "
+                f"{len(seen)} names: separate all by the same sign.",
+            )
+        return [
+            FoundColumn(one.source, one.source, _iceberg(kind))
+            for one, (_, kind) in zip(seen, told, strict=True)
+        ]
+    alike = {one.source.casefold(): one for one in seen}
+    return [_column(name, kind, alike.get(name.casefold()), table) for name, kind in told]
 
 
-def _changed(table: dict[str, Any]) -> datetime:
-    changed: datetime = table.get("UpdateTime") or table["CreateTime"]
-    return changed
+def _column(name: str, kind: str, seen: FoundColumn | None, table: RawTable) -> FoundColumn:
+    word = _iceberg(kind)
+    if seen is None:
+        return FoundColumn(name, name, word)
+    coarser = _COARSER.get(seen.type, "binary" if seen.type.startswith("fixed[") else "")
+    is_exact = table.format == "parquet" and coarser == kind.lower()
+    return FoundColumn(seen.source, seen.source, seen.type if is_exact else word)
 
 
-def _started(crawler: dict[str, Any]) -> Any:
-    return (crawler.get("LastCrawl") or {}).get("StartTime")
+def _iceberg(kind: str) -> str:
+    """A type of Glue's in Iceberg's words; of nested values, Glue's own."""
+    plain = kind.strip().lower().replace(" ", "")
+    return _TYPES.get(plain.partition("(")[0], plain)
+
+
+def _uri(asked: ToCrawl, table: RawTable) -> str:
+    place = f"s3://{asked.area.bucket}/{asked.area.folder}{table.location}"
+    return place if table.whole else f"{place}/"
+
+
+def _targets(crawler: Mapping[str, Any]) -> Iterable[str]:
+    return [one["Path"] for one in (crawler.get("Targets") or {}).get("S3Targets") or ()]
+
+
+def _location(table: Mapping[str, Any]) -> str:
+    location: str = (table.get("StorageDescriptor") or {}).get("Location", "")
+    return location.rstrip("/")
+
+
+def _table_prefix(asked: ToCrawl) -> str:
+    return f"{asked.project_id.replace('-', '_')}_"
+
+
+def _last(crawler: Mapping[str, Any]) -> str | None:
+    """What tells the last crawl of a crawler from those before it."""
+    began: datetime | None = (crawler.get("LastCrawl") or {}).get("StartTime")
+    return None if began is None else began.isoformat()
+
+
+def _busy() -> Unavailable:
+    return Unavailable(
+        "CRAWLER_BUSY", "The project's crawler in Glue crawls something else: it is waited for."
+    )
+
+
+def _failed(why: str) -> Unavailable:
+    return Unavailable("CRAWL_FAILED", f"The crawl came to nothing. {why} Start another one.")

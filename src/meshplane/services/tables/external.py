@@ -16,13 +16,9 @@ from meshplane.platform.tables import Row
 from meshplane.services.projects.api import ProjectsApi, no_such_project
 from meshplane.services.tables import records
 from meshplane.services.tables.api import ExternalSource
+from meshplane.services.tables.new_rows import name_taken, put_new
 from meshplane.services.tables.schemas import NewExternalTable, TableView
-from meshplane.services.tables.service import (
-    name_taken,
-    new_item,
-    project_resource,
-    put_new,
-)
+from meshplane.services.tables.service import new_item, project_resource
 from meshplane.services.tables.store import EXTERNAL_PLACES, TABLE_NAMES
 
 _PLAIN: Mapping[str, tuple[str, str]] = {

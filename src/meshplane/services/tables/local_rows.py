@@ -64,7 +64,7 @@ def _misfits(arriving: pa.Schema, schema: Schema) -> list[FieldProblem]:
             continue
         kind = arriving.field(position).type
         wanted = schema_to_pyarrow(column.field_type)
-        if not _can_become(kind, wanted):
+        if not can_become(kind, wanted):
             message = (
                 f"The column {column.name!r} is {type_name(column.field_type)} and comes as "
                 f"{kind}, which cannot become it without loss."
@@ -73,7 +73,7 @@ def _misfits(arriving: pa.Schema, schema: Schema) -> list[FieldProblem]:
     return problems
 
 
-def _can_become(kind: pa.DataType, wanted: pa.DataType) -> bool:
+def can_become(kind: pa.DataType, wanted: pa.DataType) -> bool:
     """Whether values of one Arrow type can be held by another with their meaning unchanged.
 
     Where only some values can (a large number in a narrow column), each is checked on its way.
@@ -81,7 +81,7 @@ def _can_become(kind: pa.DataType, wanted: pa.DataType) -> bool:
     if pa.types.is_null(kind):
         return not pa.types.is_nested(wanted)
     if pa.types.is_dictionary(kind):
-        return not pa.types.is_dictionary(kind.value_type) and _can_become(kind.value_type, wanted)
+        return not pa.types.is_dictionary(kind.value_type) and can_become(kind.value_type, wanted)
     return next((fits(kind) for is_it, fits in _RULES if is_it(wanted)), False) or (
         kind == wanted and not pa.types.is_nested(wanted)
     )

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 from meshplane.boundary.call import Call
 from meshplane.boundary.mending import Mending, Stepped
 from meshplane.boundary.mending_schemas import shared_members
-from meshplane.boundary.schemas import Page, PageQuery
+from meshplane.boundary.schemas import PageQuery
 from meshplane.events.queues import QueueHandler
 from meshplane.kit.clock import Clock
 from meshplane.kit.errors import Invalid, MeshplaneError
@@ -16,6 +16,7 @@ from meshplane.policy.model import MESH
 from meshplane.services.tables.projecting_schemas import (
     Keep,
     ProjectedTableView,
+    ProjectionDriftView,
     ProjectionReconcile,
     ProjectionReconciliationView,
     Standing,
@@ -134,7 +135,7 @@ class Projecting:
         """What works off reconciliations, a page of tables at a time."""
         return self._mending.queues
 
-    async def drift(self, call: Call, query: PageQuery) -> Page[ProjectedTableView]:
+    async def drift(self, call: Call, query: PageQuery) -> ProjectionDriftView:
         """The published tables that are not in step there; looked up now, and nothing is changed.
 
         A page may have fewer items than its limit, and none, before the last one.
@@ -155,7 +156,7 @@ class Projecting:
             for one in page.findings
             if one.standing != IN_STEP
         ]
-        return Page[ProjectedTableView](items=items, next_cursor=page.cursor)
+        return ProjectionDriftView(items=items, next_cursor=page.cursor, compared=self._is_there)
 
     async def reconcile(
         self, call: Call, body: ProjectionReconcile
@@ -175,11 +176,11 @@ class Projecting:
         wish = {"tableId": body.table_id, "keep": body.keep}
         call.note(table=body.table_id, keep=body.keep)
         first = {"cursor": None} if self._is_there else None
-        return _view(await self._mending.begin(call, wish, first))
+        return self._view(await self._mending.begin(call, wish, first))
 
     async def awaited(self, reconciliation_id: str) -> ProjectionReconciliationView:
         """The work once it is done, or as it is after five seconds."""
-        return _view(await self._mending.awaited(reconciliation_id, _PATIENCE_SECONDS))
+        return self._view(await self._mending.awaited(reconciliation_id, _PATIENCE_SECONDS))
 
     async def get(self, call: Call, reconciliation_id: str) -> ProjectionReconciliationView:
         """The work as it is now.
@@ -188,7 +189,7 @@ class Projecting:
             Missing: RECONCILIATION_NOT_FOUND.
         """
         await call.allow(MESH)
-        return _view(await self._mending.find(call.work, reconciliation_id))
+        return self._view(await self._mending.find(call.work, reconciliation_id))
 
     async def _step(self, wish: Mapping[str, Any], place: Mapping[str, Any]) -> Stepped:
         counts, failures = dict.fromkeys(_COUNTS, 0), {}
@@ -209,20 +210,20 @@ class Projecting:
                 counts[_became(standing, wish["keep"])] += 1
         return Stepped(counts, failures, following)
 
+    def _view(self, item: Mapping[str, Any]) -> ProjectionReconciliationView:
+        counts = item["counts"]
+        return ProjectionReconciliationView(
+            **shared_members(item),
+            table_id=item["wish"]["tableId"],
+            compared=self._is_there,
+            in_step=counts["inStep"],
+            mended=counts["mended"],
+            adopted=counts["adopted"],
+            left=counts["left"],
+        )
+
 
 def _became(standing: Standing, keep: Keep | None) -> str:
     if standing == "diverged" and keep is not None:
         return "mended" if keep == "ours" else "adopted"
     return _BECAME[standing]
-
-
-def _view(item: Mapping[str, Any]) -> ProjectionReconciliationView:
-    counts = item["counts"]
-    return ProjectionReconciliationView(
-        **shared_members(item),
-        table_id=item["wish"]["tableId"],
-        in_step=counts["inStep"],
-        mended=counts["mended"],
-        adopted=counts["adopted"],
-        left=counts["left"],
-    )

@@ -6,10 +6,10 @@ from meshplane.boundary.actor import Actor
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.boundary.operation import OperationRoute, Operations
-from meshplane.boundary.schemas import Page, PageQuery
+from meshplane.boundary.schemas import PageQuery
 from meshplane.services.tables.projecting import Projecting
 from meshplane.services.tables.projecting_schemas import (
-    ProjectedTableView,
+    ProjectionDriftView,
     ProjectionReconcile,
     ProjectionReconciliationView,
 )
@@ -20,7 +20,7 @@ def projection_routes(projecting: Projecting, boundary: Boundary) -> list[Operat
     operations = Operations(boundary)
 
     @operations.read("/tables/projection/drift", "listProjectionDrift")
-    async def list_projection_drift(call: Call, query: PageQuery) -> Page[ProjectedTableView]:
+    async def list_projection_drift(call: Call, query: PageQuery) -> ProjectionDriftView:
         return await projecting.drift(call, query)
 
     async def settle(actor: Actor, answer: dict[str, Any]) -> ProjectionReconciliationView:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from meshplane.boundary.mending_schemas import MendingView
-from meshplane.boundary.schemas import ApiModel, Id
+from meshplane.boundary.schemas import ApiModel, Id, Page
 
 Standing = Literal["in-step", "gone", "behind", "ahead", "diverged", "schema", "foreign"]
 Keep = Literal["ours", "theirs"]
@@ -27,6 +27,17 @@ class ProjectedTableView(ApiModel):
     metadata_location: str | None
 
 
+class ProjectionDriftView(Page[ProjectedTableView]):
+    """A page of the published tables that are not in step in the lake's catalogue.
+
+    `compared` is false where this mesh keeps its tables in its own catalogue alone, so that there
+    is nothing to compare. A page may hold fewer items than its limit, and none, before the last
+    one.
+    """
+
+    compared: bool
+
+
 class ProjectionReconcile(ApiModel):
     """Which tables are to be brought in step; all that are published if none is named.
 
@@ -42,10 +53,12 @@ class ProjectionReconciliationView(MendingView):
     """Work on the lake's catalogue, and how many tables it concerned.
 
     They were in step already, were mended, were adopted from another engine, or were left, as
-    somebody has to choose.
+    somebody has to choose. `compared` is false where there is no such catalogue beside the mesh's
+    own.
     """
 
     table_id: str | None
+    compared: bool
     in_step: int
     mended: int
     adopted: int

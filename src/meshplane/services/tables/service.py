@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,15 @@ from typing import Any
 from meshplane.boundary.call import Call
 from meshplane.boundary.schemas import Page, PageQuery, position
 from meshplane.boundary.uploads import Upload
-from meshplane.events.tables import ColumnOrigin, TableCreated, TableSnapshotCommitted
 from meshplane.kit.clock import to_text
-from meshplane.kit.errors import BaseMoved, Conflict, Missing
-from meshplane.platform.store import ABSENT
+from meshplane.kit.errors import BaseMoved, Missing
 from meshplane.platform.tables import Row
 from meshplane.policy.model import Resource
 from meshplane.services.permissions.api import PermissionsApi
 from meshplane.services.projects.api import ProjectsApi, ProjectSummary, no_such_project
 from meshplane.services.tables import records
 from meshplane.services.tables.api import QueryResult
+from meshplane.services.tables.new_rows import emit_snapshot, name_taken, put_new
 from meshplane.services.tables.ports import ColumnSpec, PartitionBy, StagedCommit, TableFiles
 from meshplane.services.tables.schemas import (
     CommitView,
@@ -73,7 +72,7 @@ class Tables:
         project = await self._project(call, body.project_id)
         resource = await self._with_grants(call, project_resource(project), None)
         await call.allow(resource)
-        await self._demand_free_name(call, project.project_id, body.name)
+        await self.demand_free_name(call, project.project_id, body.name)
         item = self._new_item(call, project, body.name)
         item["partitionBy"] = [part.model_dump(by_alias=True) for part in body.partition_by]
         columns = [
@@ -94,18 +93,62 @@ class Tables:
         if there is not None:
             made = there.item.get("madeBy") == result.once
             return there if made else await self._renewed(call, there, result)
-        item = {**self._new_item(call, project, result.name), "partitionBy": []}
         columns = [ColumnSpec(name, kind) for name, kind in result.columns]
-        empty = await asyncio.to_thread(self._files.create, item["location"], columns, [])
-        staged = await asyncio.to_thread(
-            self._files.append, empty.metadata_location, Path(result.rows_file)
-        )
-        item = {**records.moved_on(item, staged), "madeBy": result.once}
+        rows_file = Path(result.rows_file)
+        item = {**self._new_item(call, project, result.name), "partitionBy": []}
+        item, staged = await self._filled(item, columns, [], rows_file)
+        item["madeBy"] = result.once
         if result.sample_of is not None:
             item["sampleOf"] = result.sample_of
         put_new(call, item)
-        _emit_snapshot(call, item["tableId"], "append", staged, result)
+        emit_snapshot(call, item["tableId"], "append", staged, result)
         return Row(item, 1)
+
+    async def create_with_rows(
+        self,
+        call: Call,
+        project: ProjectSummary,
+        name: str,
+        columns: Sequence[ColumnSpec],
+        partition_by: Sequence[PartitionBy],
+        *,
+        rows_file: Path,
+    ) -> Row:
+        """Makes a table with its first rows, for a call that is allowed to.
+
+        Args:
+            call: the operation.
+            project: of the table.
+            name: one that is free.
+            columns: of the table.
+            partition_by: how its rows are split.
+            rows_file: an Arrow IPC stream.
+
+        Raises:
+            Conflict: NAME_TAKEN, at the commit.
+            Invalid, TooLarge: what `TableFiles.create` and `TableFiles.append` refuse.
+        """
+        item = self._new_item(call, project, name)
+        item["partitionBy"] = [
+            {"column": part.column, "transform": part.transform} for part in partition_by
+        ]
+        item, staged = await self._filled(item, columns, partition_by, rows_file)
+        put_new(call, item)
+        if staged.snapshot_id is not None:
+            emit_snapshot(call, item["tableId"], "append", staged, None)
+        return Row(item, 1)
+
+    async def _filled(
+        self,
+        item: dict[str, Any],
+        columns: Sequence[ColumnSpec],
+        partition_by: Sequence[PartitionBy],
+        rows_file: Path,
+    ) -> tuple[dict[str, Any], StagedCommit]:
+        """The row of a new table with its first rows, and what was staged for it."""
+        empty = await asyncio.to_thread(self._files.create, item["location"], columns, partition_by)
+        staged = await asyncio.to_thread(self._files.append, empty.metadata_location, rows_file)
+        return records.moved_on(item, staged), staged
 
     async def get(self, call: Call, table_id: str) -> TableView:
         """The table with that id."""
@@ -172,7 +215,7 @@ class Tables:
                 expected=row.version,
                 otherwise=BaseMoved("TABLE_BUSY", "Others keep writing to this table: try again."),
             )
-            _emit_snapshot(call, table_id, operation, staged, None)
+            emit_snapshot(call, table_id, operation, staged, None)
         return CommitView(
             table_id=table_id,
             snapshot_id=records.text_id(staged.snapshot_id),
@@ -233,7 +276,12 @@ class Tables:
             raise no_such_project()
         return project
 
-    async def _demand_free_name(self, call: Call, project_id: str, name: str) -> None:
+    async def demand_free_name(self, call: Call, project_id: str, name: str) -> None:
+        """Demands that a project has no table of that name.
+
+        Raises:
+            Conflict: NAME_TAKEN.
+        """
         # The commit checks it again; asking first spares writing files for nothing.
         if await call.work.get(TABLE_NAMES, project_id, name) is not None:
             raise name_taken()
@@ -269,7 +317,7 @@ class Tables:
         item = {**records.moved_on(row.item, staged), "madeBy": result.once}
         moved = BaseMoved("TABLE_BUSY", "Others keep writing to this table: try again.")
         call.work.put(TABLES_TABLE, item, expected=row.version, otherwise=moved)
-        _emit_snapshot(call, table_id, "overwrite", staged, result)
+        emit_snapshot(call, table_id, "overwrite", staged, result)
         return Row(item, row.version + 1)
 
     def _new_item(self, call: Call, project: ProjectSummary, name: str) -> dict[str, Any]:
@@ -297,62 +345,4 @@ def project_resource(project: ProjectSummary) -> Resource:
     """A project, for the policies to judge what is done in it."""
     return Resource(
         "Project", project.project_id, domain_id=project.domain_id, project_id=project.project_id
-    )
-
-
-def name_taken(field: str = "name") -> Conflict:
-    """The error for a second table of a name."""
-    return Conflict(
-        "NAME_TAKEN", "A table of this name exists in the project: choose another.", field=field
-    )
-
-
-def put_new(call: Call, item: dict[str, Any]) -> None:
-    """Puts the row of a new table, with its name and its event."""
-    call.work.put(
-        TABLE_NAMES,
-        {"projectId": item["projectId"], "name": item["name"], "tableId": item["tableId"]},
-        expected=ABSENT,
-        otherwise=name_taken(),
-    )
-    call.work.put(TABLES_TABLE, item, expected=ABSENT)
-    call.work.emit(
-        TableCreated(
-            table_id=item["tableId"],
-            table_name=item["name"],
-            project_id=item["projectId"],
-            domain_id=item["domainId"],
-            created_by=item["createdBy"],
-            created_at=item["createdAt"],
-        ).event()
-    )
-
-
-def _emit_snapshot(
-    call: Call, table_id: str, operation: str, staged: StagedCommit, result: QueryResult | None
-) -> None:
-    origins = result.origins if result else ()
-    call.work.emit(
-        TableSnapshotCommitted(
-            table_id=table_id,
-            snapshot_id=records.text_id(staged.snapshot_id),
-            operation=operation,
-            added_rows=staged.added_rows,
-            deleted_rows=staged.deleted_rows,
-            total_rows=staged.total_rows,
-            committed_by=call.actor.on_behalf_of or call.actor.name,
-            committed_at=to_text(staged.committed_at),
-            query_id=result.query_id if result else None,
-            from_table_ids=result.from_table_ids if result else (),
-            origins=tuple(
-                ColumnOrigin(
-                    column=origin.column,
-                    from_table_id=origin.from_table_id,
-                    from_column=origin.from_column,
-                    type=origin.type,
-                    subtype=origin.subtype,
-                )
-                for origin in origins
-            ),
-        ).event()
     )

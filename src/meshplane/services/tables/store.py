@@ -19,6 +19,15 @@ PROJECTION_RECONCILIATIONS = mending_table("ProjectionReconciliations")
 EXTERNAL_PLACES = Table("ExternalPlaces", "location")
 """Where external tables lie: one stands for each place, and one project answers for it."""
 
+CRAWLS = Table("Crawls", "crawlId", indexes=(Index("byProject", "projectId", "startedAt"),))
+"""Crawls of raw areas."""
+
+CRAWLED_TABLES = Table("CrawledTables", "crawlId")
+"""What crawls found, a row each."""
+
+CRAWL_TURNS = Table("CrawlTurns", "projectId")
+"""The last crawl of each project: while it goes on, no other one begins."""
+
 TABLES = (
     TABLES_TABLE,
     TABLE_NAMES,
@@ -26,4 +35,7 @@ TABLES = (
     GLUE_TABLES,
     PROJECTION_RECONCILIATIONS,
     EXTERNAL_PLACES,
+    CRAWLS,
+    CRAWLED_TABLES,
+    CRAWL_TURNS,
 )

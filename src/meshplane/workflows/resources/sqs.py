@@ -19,7 +19,7 @@ RESERVED_QUEUES = frozenset(
         *("workflow-starts", "functions", "webhooks", "approval-deadlines", SUBSCRIPTIONS),
         *("lake-reconciliations", "execution-commands", "task-answers", "rule-messages"),
         *("portal-reconciliations", "projection-reconciliations"),
-        *("deployments", "quality-runs"),
+        *("deployments", "quality-runs", "table-crawls", "term-removals"),
     }
 )
 """What lies in these is obeyed by the mesh itself; only its own workflows send there."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from meshplane.kit.errors import Invalid, LimitReached, TooLarge
-from meshplane.services.blueprints.template_lint import TemplateLint
+from meshplane.platform.templates.lint import TemplateLint
 
 pytest.importorskip("cfnlint", reason="templates are checked with cfn-lint, which is not here")
 
@@ -109,7 +109,7 @@ Resources:
 def test_process_that_looks__reaches_nothing(act: str, tmp_path: Path) -> None:
     program = (
         "import sys, socket, subprocess, urllib.request\n"
-        "from meshplane.services.blueprints.template_lint_worker import guard\n"
+        "from meshplane.platform.templates.lint_worker import guard\n"
         f"sys.addaudithook(guard())\ntry:\n    {act}\n"
         "except PermissionError as error:\n    sys.exit(0 if str(error) == 'not here' else 2)\n"
         "sys.exit(1)"

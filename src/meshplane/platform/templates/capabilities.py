@@ -4,10 +4,11 @@ CloudFormation asks for it: https://docs.aws.amazon.com/AWSCloudFormation/latest
 """
 
 from collections.abc import Iterator, Mapping, Set
-from typing import Any
+from typing import Any, Literal
 
 from meshplane.kit.errors import FieldProblem, Invalid
-from meshplane.services.blueprints.ports import Capability
+
+Capability = Literal["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 _IAM = "AWS::IAM::"
 _ASKED_FOR = frozenset(

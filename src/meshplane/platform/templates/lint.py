@@ -12,7 +12,9 @@ import math
 import os
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,27 @@ _BUSY = 4
 _MOST_SHOWN = 50
 _MOST_KNOWN = 64
 _MISSING = "not installed"
-_WORKER = "meshplane.services.blueprints.template_lint_worker"
+_WORKER = "meshplane.platform.templates.lint_worker"
+_REGION = "us-east-1"
+"""Where templates are checked for that are only recorded: it has every resource there is."""
+
+Lint = Callable[[str], Awaitable[tuple[FieldProblem, ...]]]
+"""Gives the warnings of a template; refuses one with errors."""
+
+
+def lint_for(region: str | None) -> Lint | None:
+    """Looks at templates that shall run in a region of AWS.
+
+    Args:
+        region: which; None: they are only recorded, and are looked at where cfn-lint is installed,
+            which comes with the extra `aws`.
+
+    Returns:
+        None where nobody can look.
+    """
+    if region is None and find_spec("cfnlint") is None:
+        return None
+    return TemplateLint(region or _REGION).check
 
 
 @dataclass(frozen=True, slots=True)

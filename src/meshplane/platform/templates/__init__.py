@@ -1,0 +1,1 @@
+"""CloudFormation's templates: what is one, what it needs, and what cfn-lint says of it."""
