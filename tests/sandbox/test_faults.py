@@ -13,6 +13,7 @@ from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
 from meshplane.sandbox.faults import KINDS, Fault, Faults
 from meshplane.sandbox.server import AwsSandbox
+from tests.builders import seeds
 from tests.builders.aws_sandbox import aws_of, sandbox_in
 
 
@@ -163,6 +164,19 @@ def test_every_kind__works_on_services_of_moto_and_of_fakes_alike() -> None:
     assert [fault.kind if fault else None for fault in met] == ["throttle", None]
 
 
+def test_share_of_calls__fails_and_the_same_seed_chooses_the_same() -> None:
+    seed = seeds.fresh()
+    met = []
+    for _ in range(2):
+        planned = Faults()
+        planned.add(Fault("glue", None, "throttle", times=4000, share=0.25, seed=seed))
+        met.append([planned.meet("glue", "GetTable", "1") is not None for _ in range(4000)])
+        assert planned.all() == []
+        assert planned.meet("glue", "GetTable", "1") is None
+    assert met[0] == met[1]
+    assert 800 < sum(met[0]) < 1200
+
+
 @pytest.mark.parametrize(
     ("fault", "field"),
     [
@@ -171,6 +185,8 @@ def test_every_kind__works_on_services_of_moto_and_of_fakes_alike() -> None:
         (Fault("glue", None, "explode"), "kind"),  # type: ignore[arg-type]
         (Fault("glue", None, "error", nth=0), "nth"),
         (Fault("glue", None, "error", times=0), "nth"),
+        (Fault("glue", None, "error", share=0.0), "share"),
+        (Fault("glue", None, "error", share=1.1), "share"),
     ],
 )
 def test_fault_that_could_never_be_met__is_refused(fault: Fault, field: str) -> None:

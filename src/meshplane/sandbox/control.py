@@ -96,6 +96,11 @@ def _fault(content: dict[str, Any]) -> Fault:
         value = content.get(name, 1)
         if not isinstance(value, int) or isinstance(value, bool):
             raise Invalid("FAULT_INVALID", "Calls are counted in whole numbers.", field=name)
+    share, seed = content.get("share", 1.0), content.get("seed", 0)
+    if not isinstance(share, int | float) or isinstance(share, bool):
+        raise Invalid("FAULT_INVALID", "The share is a number.", field="share")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise Invalid("FAULT_INVALID", "The seed is a whole number.", field="seed")
     return Fault(**{"operation": None, **content})
 
 

@@ -1,5 +1,6 @@
 """Calls that are to fail, and how."""
 
+import random
 import threading
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -28,6 +29,8 @@ class Fault:
         times: how many calls in a row from that one.
         code: of the error, where it is not the usual one.
         account: of the caller; None: any.
+        share: which part of those calls fails, chosen at random: 0.5 is every second on average.
+        seed: of that choice, which is the same for the same seed.
     """
 
     service: str
@@ -37,6 +40,8 @@ class Fault:
     times: int = 1
     code: str | None = None
     account: str | None = None
+    share: float = 1.0
+    seed: int = 0
 
     def matches(self, service: str, operation: str, account: str) -> bool:
         """Whether a call is one that this counts."""
@@ -45,6 +50,14 @@ class Fault:
             and (self.operation is None or _same(self.operation, operation))
             and (self.account is None or account == self.account)
         )
+
+    def is_for(self, number: int) -> bool:
+        """Whether the matching call of that number, from 1, is one that fails."""
+        if not self.nth <= number < self.nth + self.times:
+            return False
+        # Every call has its own throw, so that it does not matter what came before.
+        throw = random.Random(f"{self.seed} {number}").random()  # noqa: S311 - not for secrets
+        return throw < self.share
 
 
 @dataclass(slots=True)
@@ -108,8 +121,7 @@ class Faults:
                 if not each.fault.matches(service, operation, account):
                     continue
                 each.seen += 1
-                first = each.fault.nth
-                if met is None and first <= each.seen < first + each.fault.times:
+                if met is None and each.fault.is_for(each.seen):
                     met = each.fault
             self._planned = [
                 each for each in self._planned if each.seen < each.fault.nth + each.fault.times - 1
@@ -132,6 +144,8 @@ def check(fault: Fault) -> None:
         raise Invalid("FAULT_INVALID", f"The kind is one of {', '.join(KINDS)}.", field="kind")
     if fault.nth < 1 or fault.times < 1:
         raise Invalid("FAULT_INVALID", "Calls are counted from 1.", field="nth")
+    if not 0 < fault.share <= 1:
+        raise Invalid("FAULT_INVALID", "The share is more than 0, and at most 1.", field="share")
 
 
 def _same(one: str, other: str) -> bool:

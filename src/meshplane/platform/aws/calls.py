@@ -13,15 +13,16 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionClosedError,
     ParamValidationError,
     ProfileNotFound,
-    ReadTimeoutError,
 )
 from botocore.session import Session as BotocoreSession
 from botocore.session import get_session
 
 from meshplane.kit.errors import Invalid
+from meshplane.platform.aws.attempts import Watch, heard_nothing
+from meshplane.platform.aws.budget import THROTTLES
+from meshplane.platform.aws.circuit import Circuits
 from meshplane.platform.aws.errors import NO_CREDENTIALS, AwsRejected, AwsUnavailable
 from meshplane.platform.aws.place import AwsPlace
 
@@ -29,21 +30,10 @@ _THREADS = 16
 
 T = TypeVar("T")
 # What AWS says when it wants the same call later, in the words of its services.
-_LATER = frozenset(
+_LATER = THROTTLES | frozenset(
     {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "ProvisionedThroughputExceededException",
         "TransactionInProgressException",
-        "RequestLimitExceeded",
-        "BandwidthLimitExceeded",
-        "RequestThrottled",
-        "SlowDown",
         "PriorRequestNotComplete",
-        "EC2ThrottledException",
         "ConcurrentModificationException",
         "InternalServerException",
         "InternalServiceException",
@@ -66,13 +56,20 @@ class Aws:
     Args:
         place: where AWS is.
         session: whose credentials; by default what boto3 finds, IRSA and profiles included.
+        circuits: what is known of who answers there; roles share it.
 
     Raises:
         Invalid: AWS_PROFILE_UNKNOWN.
     """
 
-    def __init__(self, place: AwsPlace, session: BotocoreSession | None = None) -> None:
+    def __init__(
+        self,
+        place: AwsPlace,
+        session: BotocoreSession | None = None,
+        circuits: Circuits | None = None,
+    ) -> None:
         self.place = place
+        self.circuits = circuits if circuits is not None else Circuits()
         self._core = session if session is not None else get_session()
         try:
             self._boto = boto3.session.Session(
@@ -98,28 +95,29 @@ class Aws:
 
         Raises:
             AwsRejected: AWS said no.
-            AwsUnavailable: no answer, or a request to come later, after all attempts.
+            AwsUnavailable: no answer, or a request to come later, after all attempts; or at once,
+                where nothing has answered for a while.
         """
         try:
             method = getattr(self.client(service), operation)
             answer: dict[str, Any] = method(**parameters)
         except ClientError as error:
             raise _refusal(service, operation, error) from error
-        except (ReadTimeoutError, ConnectionClosedError) as error:
-            raise AwsUnavailable(service, operation, "no answer", may_have_happened=True) from error
         except ParamValidationError as error:
             # It never left this machine, and never will as it is.
             raise AwsRejected(
                 service, operation, "ParamValidation", code="AWS_CALL_INVALID"
             ) from error
         except BotoCoreError as error:
-            raise AwsUnavailable(
-                service, operation, type(error).__name__, may_have_happened=False
-            ) from error
+            lost = heard_nothing(error)
+            reason = "no answer" if lost else type(error).__name__
+            raise AwsUnavailable(service, operation, reason, may_have_happened=lost) from error
         return answer
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """As `run`, without blocking the event loop."""
+        # Threads may all be waiting for a service that does not answer: this needs none.
+        self._watch(service).demand_answers(operation)
         return await self.in_thread(partial(self.run, service, operation, **parameters))
 
     async def in_thread(self, work: Callable[[], T]) -> T:
@@ -153,6 +151,7 @@ class Aws:
         self, service: str, operation: str, /, **parameters: Any
     ) -> AsyncIterator[dict[str, Any]]:
         """As `run_pages`, without blocking the event loop."""
+        self._watch(service).demand_answers(operation)
         loop = asyncio.get_running_loop()
         pages = self.run_pages(service, operation, **parameters)
         while True:
@@ -175,7 +174,8 @@ class Aws:
         key = (role_arn, session_name)
         with self._lock:
             if key not in self._roles:
-                self._roles[key] = Aws(self.place, self._assumed(role_arn, session_name, more))
+                own = self._assumed(role_arn, session_name, more)
+                self._roles[key] = Aws(self.place, own, self.circuits)
             return self._roles[key]
 
     def in_account(self, account: str) -> "Aws":
@@ -189,17 +189,20 @@ class Aws:
         role = self.place.account_roles.get(account)
         if role is None:
             raise AwsRejected("sts", "assume_role", "NoRole", code="ACCOUNT_UNKNOWN")
-        return self.as_role(role, "meshplane")
+        said = self.place.external_id
+        return self.as_role(role, "meshplane", **({} if said is None else {"ExternalId": said}))
 
     def client(self, service: str) -> Any:
         """The client of a service, for libraries that want one. Adapters use `call` and `run`."""
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = self._boto.client(
+                client = self._boto.client(
                     service,
                     endpoint_url=self.place.endpoint(service),
                     config=_config(self.place, service),
                 )
+                self._watch(service).over(client)
+                self._clients[service] = client
             return self._clients[service]
 
     def frozen_credentials(self) -> Any:
@@ -221,6 +224,9 @@ class Aws:
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def _watch(self, service: str) -> Watch:
+        return Watch(service, self.place.region, self.circuits)
+
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._pool is None:
@@ -234,7 +240,7 @@ class Aws:
         if own is None:
             raise AwsUnavailable("sts", "assume_role", NO_CREDENTIALS, may_have_happened=False)
         fetcher = AssumeRoleCredentialFetcher(
-            client_creator=_sts_of(self.place, self._core),
+            client_creator=_sts_of(self.place, self._core, self.circuits),
             source_credentials=own,
             role_arn=role_arn,
             extra_args={"RoleSessionName": session_name, **more},
@@ -248,15 +254,17 @@ class Aws:
         return session
 
 
-def _sts_of(place: AwsPlace, core: BotocoreSession) -> Callable[..., Any]:
+def _sts_of(place: AwsPlace, core: BotocoreSession, circuits: Circuits) -> Callable[..., Any]:
     def create(service: str, **given: Any) -> Any:
         given.setdefault("region_name", place.region)
-        return core.create_client(
+        client = core.create_client(
             service,
             endpoint_url=place.endpoint(service),
             config=_config(place, service),
             **given,
         )
+        Watch(service, place.region, circuits).over(client)
+        return client
 
     return create
 
@@ -278,7 +286,11 @@ def _refusal(service: str, operation: str, error: ClientError) -> AwsRejected | 
     told = error.response.get("Error", {})
     code = str(told.get("Code", "Unknown"))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if error.operation_name == "AssumeRole":
+        # A role's session is begun by the first call that needs one.
+        service, operation = "sts", "assume_role"
     if code in _LATER or status >= _SERVER_FAULT:
-        # An answer of 5xx may come after the effect.
-        return AwsUnavailable(service, operation, code, may_have_happened=status >= _SERVER_FAULT)
+        # An answer of 5xx may come after the effect, and so may one to a second attempt.
+        perhaps = status >= _SERVER_FAULT or heard_nothing(error)
+        return AwsUnavailable(service, operation, code, may_have_happened=perhaps)
     return AwsRejected(service, operation, code, answer=error.response)

@@ -19,6 +19,11 @@ _BAD_CREDENTIALS = frozenset(
         *("InvalidSignatureException", "SignatureDoesNotMatch", "UnrecognizedClientException"),
     }
 )
+_TRUST = (
+    "Of a role: its trust policy names who may take it, and may demand an sts:ExternalId, which "
+    "MESHPLANE_AWS_EXTERNAL_ID says for roles in other accounts; who takes it needs sts:AssumeRole "
+    "on it."
+)
 # What botocore calls it when a call could not be sent, and what to do about it.
 _ADVICE = {
     NO_CREDENTIALS: f"There are no credentials. {_FIND}",
@@ -51,6 +56,8 @@ class AwsRejected(MeshplaneError):
         more = "The mesh's log and CloudTrail say more."
         if aws_code in _BAD_CREDENTIALS:
             more = f"The credentials are wrong, or have ended. {_FIND}"
+        elif (service, operation) == ("sts", "assume_role"):
+            more = _TRUST
         super().__init__(
             code,
             f"AWS refused {service} {operation} with {aws_code}. {more}",
@@ -64,15 +71,22 @@ class AwsUnavailable(Unavailable):
     """AWS did not answer, or has asked to come back later, and the attempts are used up.
 
     `may_have_happened` says that the request was sent and its answer lost: the effect may be there.
+    `advice` says more than what is said for such a reason.
     """
 
     def __init__(
-        self, service: str, operation: str, reason: str, *, may_have_happened: bool
+        self,
+        service: str,
+        operation: str,
+        reason: str,
+        *,
+        may_have_happened: bool,
+        advice: str | None = None,
     ) -> None:
         super().__init__(
             "AWS_UNAVAILABLE",
             f"AWS did not carry out {service} {operation} ({reason}). "
-            f"{_ADVICE.get(reason, 'Try again.')}",
+            f"{advice or _ADVICE.get(reason, 'Try again.')}",
             details={"service": service, "operation": operation},
         )
         self.service, self.operation, self.reason = service, operation, reason
