@@ -61,6 +61,7 @@ class LiveAccount:
                 settings.aws_account,
                 endpoint_url=settings.aws_endpoint_url,
                 account_roles=settings.aws_account_roles,
+                external_id=settings.aws_external_id,
                 prefix=settings.aws_prefix,
             )
         )

@@ -223,7 +223,12 @@ def test_prepare__people__a_pool_with_a_client_and_the_groups_that_count(aws: Aw
     assert told["DeletionProtection"] == "ACTIVE"
     assert told["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"]
     clients = aws.run("cognito-idp", "list_user_pool_clients", UserPoolId=pool["Id"])
-    assert [one["ClientName"] for one in clients["UserPoolClients"]] == ["blue-meshplane"]
+    (client,) = clients["UserPoolClients"]
+    assert client["ClientName"] == "blue-meshplane"
+    assert done.settings == {
+        "MESHPLANE_AWS_COGNITO_POOL": pool["Id"],
+        "MESHPLANE_AWS_COGNITO_CLIENTS": client["ClientId"],
+    }
     aws.run("cognito-idp", "delete_group", UserPoolId=pool["Id"], GroupName=GROUPS[1])
     (again,) = prepared(aws, "identity")
     assert (again.told, again.details) == ("changed", (f"There is no group {GROUPS[1]}.",))

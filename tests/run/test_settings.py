@@ -118,6 +118,7 @@ BAD = [
     ("aws_account", "1234"),
     ("aws_endpoint_url", "localhost:5000"),
     ("aws_account_roles", "444455556666"),
+    ("aws_external_id", "agreed on"),
     ("aws_prefix", "Mesh_"),
     ("aws_part_roles", "moon=arn:aws:iam::111122223333:role/moon"),
     ("aws_part_roles", "lake=meshplane-lake"),
@@ -281,6 +282,7 @@ def test_aws__roles_in_other_accounts_are_pairs(monkeypatch: pytest.MonkeyPatch)
         ({"aws_account": "1234"}, "12 digits"),
         ({"aws_endpoint_url": "localhost:5000"}, "must be an http or https address"),
         ({"aws_account_roles": "444455556666"}, "must be 444455556666=arn"),
+        ({"aws_external_id": "agreed on"}, "must be 2 to 1224 letters"),
         ({"aws_prefix": "Mesh_"}, "lower-case letters"),
     ],
 )

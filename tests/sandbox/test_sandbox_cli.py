@@ -71,6 +71,14 @@ def test_up__tells_what_a_program_needs(told: Told) -> None:
     aws.close()
 
 
+def test_lag__lists_show_a_change_later(told: Told) -> None:
+    where = ["--url", told["AWS_ENDPOINT_URL"]]
+    for seconds in ("1.5", "0"):
+        said = type_offline("sandbox", "lag", seconds, *where)
+        assert f"after {seconds} s" in said.output
+    assert type_offline("sandbox", "lag", "--", "-1", *where).exit_code == 2
+
+
 def test_fault_that_is_none__is_refused(told: Told) -> None:
     where = ["--url", told["AWS_ENDPOINT_URL"]]
     refused = type_offline("sandbox", "fail", "glue", "eat_table", *where)

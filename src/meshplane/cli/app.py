@@ -30,6 +30,7 @@ from meshplane.cli import (
     token,
     workflows,
 )
+from meshplane.cli.help_texts import let_flow
 
 app = typer.Typer(
     name="meshplane",
@@ -63,6 +64,7 @@ app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 app.add_typer(aws.app, name="aws")
 app.add_typer(sandbox.app, name="sandbox")
+let_flow(app)
 
 
 def main() -> None:

@@ -63,11 +63,14 @@ def prepare(
             asyncio.run(_prepare(read_settings(), done, status.update, plan=plan))
         except MeshplaneError as error:
             trouble = error
-    if not as_json:
+    if not as_json and (done or trouble is None):
         # What was done before it failed is done, and told.
         present.console().print(
-            present.listing([_document(one) for one in done], _COLUMNS, nothing="Nothing was done.")
+            present.listing([_document(one) for one in done], _COLUMNS, nothing="Nothing to do.")
         )
+        for name, value in (pair for one in done for pair in one.settings.items()):
+            # As a line of its own, which can be copied whole.
+            print(f"export {name}={value}")
     if trouble is not None:
         raise fail(trouble, as_json=as_json) from trouble
     if as_json:
@@ -280,6 +283,7 @@ def _document(done: "Done") -> dict[str, object]:
         "what": done.what,
         "told": done.told,
         "details": list(done.details),
+        "settings": dict(done.settings),
     }
 
 

@@ -132,6 +132,22 @@ def mend(url: Address = _ADDRESS, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def lag(
+    seconds: Annotated[
+        float, typer.Argument(min=0, help="How long lists do not show a change; 0: no time.")
+    ],
+    url: Address = _ADDRESS,
+    as_json: JsonOption = False,
+) -> None:
+    """Has lists show each change some seconds late, as AWS's may."""
+    done = _asked("POST", url, "visibility", json={"seconds": seconds}, as_json=as_json)
+    if as_json:
+        present.print_json(done)
+    else:
+        present.console().print(f"Lists show each change after {seconds:g} s.")
+
+
+@app.command()
 def calls(
     service: Annotated[str, typer.Option(help="Only of this service.")] = "",
     operation: Annotated[str, typer.Option(help="Only of this operation.")] = "",

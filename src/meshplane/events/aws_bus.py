@@ -165,7 +165,7 @@ class EventBridgeBus:
     async def _keep(self) -> None:
         """Applies after each change of a rule or an archive, and from time to time."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await self._store.stillness.pause(_LOOK_SECONDS)
             try:
                 await self._book.refresh()
                 is_late = time.monotonic() - self._applied_at >= _REPAIR_SECONDS

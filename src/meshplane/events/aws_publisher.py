@@ -165,7 +165,8 @@ class EventBridgePublisher:
                 await self._load()
                 while True:
                     if not await self._page():
-                        await self._store.wait_for_events(None, self._read, _IDLE_SECONDS)
+                        patience_seconds = self._store.stillness.seconds(_IDLE_SECONDS)
+                        await self._store.wait_for_events(None, self._read, patience_seconds)
             except CursorMoved:
                 # Another process publishes: this one looks from time to time whether it still does.
                 log(DEBUG, "cursor_moved_elsewhere")

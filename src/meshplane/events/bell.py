@@ -5,6 +5,7 @@ from time to time by himself.
 """
 
 import asyncio
+import math
 from collections.abc import Set
 
 from meshplane.events.queues import MESSAGES
@@ -22,6 +23,7 @@ class Bell:
     def __init__(self, store: Store) -> None:
         self._rings: dict[str, int] = {}
         self._waiters: dict[asyncio.Future[None], str] = {}
+        self._stillness = store.stillness
         store.on_puts(MESSAGES, self._put)
 
     def ring(self, queue: str) -> None:
@@ -40,13 +42,22 @@ class Bell:
         """How often it rang for the queue; taken before one looks, it makes `wait` miss nothing."""
         return self._rings.get(queue, 0)
 
-    async def wait(self, queue: str, heard: int, timeout_seconds: float) -> None:
-        """Returns once it has rung for the queue since `heard`, or after the timeout."""
+    async def wait(
+        self, queue: str, heard: int, usual_seconds: float, most_seconds: float = math.inf
+    ) -> None:
+        """Returns once it has rung for the queue since `heard`, or when it is time to look again.
+
+        Args:
+            queue: its name.
+            heard: from `heard`.
+            usual_seconds: between two looks while anything moves.
+            most_seconds: until something falls due that is known already.
+        """
         if self.heard(queue) != heard:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = queue
         try:
-            await asyncio.wait([waiter], timeout=timeout_seconds)
+            await self._stillness.pause(usual_seconds, most_seconds, woken=waiter)
         finally:
             del self._waiters[waiter]

@@ -6,6 +6,7 @@ own with its own bound, so that none waits for another.
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -56,7 +57,8 @@ class QueueWorker:
         store: holds the messages.
         handlers: one for each queue.
         clock: the present.
-        poll_seconds: how often to look for messages that other processes sent.
+        poll_seconds: how often to look for messages that other processes sent; more seldom
+            where the store tells that nothing moves.
         way: given to the requests of this process before each message.
 
     Raises:
@@ -136,7 +138,7 @@ class _Line:
         while True:
             heard = self._bell.heard(queue)
             try:
-                due, wait_seconds = await self._look()
+                due, most_seconds = await self._look()
                 for rows in self._shares(due):
                     await self._hand_over(rows)
             except Exception as error:  # noqa: BLE001 - nothing may end the work for good
@@ -149,7 +151,7 @@ class _Line:
                     self._in_trouble = False
                     await asyncio.sleep(_PAUSE_SECONDS)
             if not due:
-                await self._bell.wait(queue, heard, wait_seconds)
+                await self._bell.wait(queue, heard, self._poll_seconds, most_seconds)
 
     async def run_due(self) -> int:
         """Handles what is due now; how many attempts that were."""
@@ -169,7 +171,7 @@ class _Line:
         await asyncio.gather(*late, return_exceptions=True)
 
     async def _look(self) -> tuple[list[Row], float]:
-        """Messages that are due and not in hand, and how long to wait when there is none."""
+        """Messages that are due and not in hand, and the longest to wait when there is none."""
         limit = self.handler.concurrency * _PAGES_OF_CONCURRENCY + len(self._running)
         page = await self._store.begin().query(
             MESSAGES, self.handler.queue, index="byDue", limit=limit
@@ -181,11 +183,14 @@ class _Line:
             if row.item["dueAt"] <= now and row.item["messageId"] not in self._running
         ]
         later = [row.item["dueAt"] - now for row in page.rows if row.item["dueAt"] > now]
-        wait_seconds = min(self._poll_seconds, later[0] / 1000 if later else self._poll_seconds)
+        most_seconds = later[0] / 1000 if later else math.inf
+        if self._running:
+            # What cannot be put off or finished is due again, and no commit tells of that.
+            most_seconds = min(most_seconds, self._poll_seconds)
         if time.monotonic() < self._shared_until:
             # Another process works here too: in the same order both would want the same message.
             random.shuffle(due)
-        return due, wait_seconds
+        return due, most_seconds
 
     def _shares(self, due: Sequence[Row]) -> Iterator[Sequence[Row]]:
         """The messages in the shares in which they are handled: of one count of hops each."""

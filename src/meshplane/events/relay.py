@@ -101,6 +101,7 @@ class Relay:
         """How long to wait: other processes write to the same outbox, and retries fall due."""
         times = [lane.next_retry_epoch_seconds for lane in self._lanes]
         soonest = min((time for time in times if time is not None), default=None)
+        idle_seconds = self._store.stillness.seconds(_IDLE_SECONDS)
         if soonest is None:
-            return _IDLE_SECONDS
-        return max(0.0, min(_IDLE_SECONDS, soonest - self._clock.now().timestamp()))
+            return idle_seconds
+        return max(0.0, min(idle_seconds, soonest - self._clock.now().timestamp()))

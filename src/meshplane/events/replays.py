@@ -6,6 +6,7 @@ pattern can tell it, and a consumer that has seen it knows it.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from logging import DEBUG, ERROR, WARNING
@@ -85,10 +86,12 @@ class Replays:
     async def _run(self) -> None:
         while True:
             self._started.clear()
+            most_seconds = _POLL_SECONDS
             try:
                 rows = await self._active()
                 for row in rows:
                     await self._page(row)
+                most_seconds = math.inf
             except MeshplaneError as error:
                 log(WARNING, "replays_wait", code=error.code)
                 rows = ()
@@ -96,8 +99,15 @@ class Replays:
                 log(ERROR, "replays_wait", exc_info=error)
                 rows = ()
             if not rows:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._started.wait(), _POLL_SECONDS)
+                await self._pause(most_seconds)
+
+    async def _pause(self, most_seconds: float) -> None:
+        """Returns when one is started, or when it is time to look again."""
+        started = asyncio.ensure_future(self._started.wait())
+        try:
+            await self._store.stillness.pause(_POLL_SECONDS, most_seconds, woken=started)
+        finally:
+            started.cancel()
 
     async def _active(self) -> Sequence[Row]:
         page = await self._store.begin().query(EVENT_REPLAYS, ACTIVE, index="byActivity")

@@ -99,7 +99,8 @@ class RuleRelay:
                 # Others get their turn, also where no page brings a commit.
                 await asyncio.sleep(0)
             else:
-                await self._store.wait_for_events(None, self._read, _IDLE_SECONDS)
+                patience_seconds = self._store.stillness.seconds(_IDLE_SECONDS)
+                await self._store.wait_for_events(None, self._read, patience_seconds)
 
     async def _page(self) -> bool:
         """Works off one page; whether there was one.

@@ -5,6 +5,7 @@ So of several processes one fires, and a kill between the two is impossible.
 """
 
 import asyncio
+import math
 from contextlib import suppress
 from datetime import datetime, timedelta
 from logging import DEBUG, ERROR, WARNING
@@ -94,22 +95,22 @@ class Scheduler:
         while True:
             try:
                 await self.run_due()
-                wait_seconds = await self._wait_seconds()
+                most_seconds = await self._most_seconds()
             except MeshplaneError as error:
                 log(WARNING, "scheduler_waits", code=error.code)
-                wait_seconds = _POLL_SECONDS
+                most_seconds = _POLL_SECONDS
             except Exception as error:  # noqa: BLE001 - nothing may end the schedules for good
                 log(ERROR, "scheduler_waits", exc_info=error)
-                wait_seconds = _POLL_SECONDS
-            await asyncio.sleep(wait_seconds)
+                most_seconds = _POLL_SECONDS
+            await self._store.stillness.pause(_POLL_SECONDS, most_seconds)
 
-    async def _wait_seconds(self) -> float:
-        """Until the next firing, or until it is time to look whether rules have changed."""
+    async def _most_seconds(self) -> float:
+        """Until the next firing."""
         page = await self._store.begin().query(SCHEDULE_TIMES, BUS, index="byTime", limit=1)
         if not page.rows:
-            return _POLL_SECONDS
+            return math.inf
         wait: float = page.rows[0].item["fireAt"] / 1000 - self._clock.now().timestamp()
-        return max(0.0, min(_POLL_SECONDS, wait))
+        return wait
 
     async def _plan(self) -> None:
         """Gives each rule that is new or was changed its next time."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.events import NewEvent, StoredEvent
+from meshplane.platform.stillness import Stillness
 from meshplane.platform.tables import KeyValue, Row, RowPage, SortCondition, Table
 
 ABSENT = 0
@@ -112,6 +113,11 @@ class UnitOfWork(Protocol):
 class Store(Protocol):
     """Opens units of work, and reads the two logs that they write."""
 
+    @property
+    def stillness(self) -> Stillness:
+        """Tells whoever polls the store how long he may leave it alone."""
+        ...
+
     def begin(self, hops: int = 0) -> UnitOfWork:
         """A new unit of work; `hops` as in `NewEvent`, of what it is begun for."""
         ...
@@ -142,7 +148,7 @@ class Store(Protocol):
     ) -> None:
         """Returns when there may be events of these types past `after`, or after the timeout.
 
-        Types of None are all.
+        Types of None are all. It may return before that when anything moves after a stillness.
         """
         ...
 

@@ -1,10 +1,13 @@
 """What calls AWS, made of the settings; loaded where something runs on AWS alone."""
 
+import asyncio
 from importlib.util import find_spec
+from logging import WARNING
 from typing import TYPE_CHECKING
 
 from meshplane.kit.clock import Clock
-from meshplane.kit.errors import Invalid
+from meshplane.kit.errors import Invalid, MeshplaneError, Unavailable
+from meshplane.platform.telemetry import log
 from meshplane.run.settings import Settings
 
 if TYPE_CHECKING:  # it loads boto3
@@ -13,6 +16,8 @@ if TYPE_CHECKING:  # it loads boto3
     from meshplane.platform.aws.metrics import Metrics
     from meshplane.platform.aws.part_roles import Identities
     from meshplane.platform.aws.place import AwsPlace
+
+_ACCOUNT_SECONDS = 10.0
 
 
 def aws_of(settings: Settings) -> "Aws | None":
@@ -33,11 +38,42 @@ def aws_of(settings: Settings) -> "Aws | None":
             account=settings.aws_account,
             endpoint_url=settings.aws_endpoint_url,
             account_roles=settings.aws_account_roles,
+            external_id=settings.aws_external_id,
             prefix=settings.aws_prefix,
             most_attempts=settings.aws_attempts,
             read_seconds=settings.aws_read_seconds,
         )
     )
+
+
+def aws_to_serve(settings: Settings) -> "Aws | None":
+    """As `aws_of`, for a process that is to serve: before it makes anything in an account.
+
+    Parts that call AWS as the process must do so in the mesh's account, so who it is is asked for
+    once. Roles of parts name their account themselves. Where nobody answers, the process starts
+    all the same: AWS may be back before it is needed.
+
+    Raises:
+        Invalid: EXTRA_MISSING; ACCOUNT_NOT_MEANT, the credentials are of another account.
+        AwsRejected: they do not hold.
+    """
+    found = aws_of(settings)
+    if found is None:
+        return None
+    roles = identities_of(settings, found.place).roles
+    if set(settings.aws_parts) <= roles.keys():
+        return found
+    from meshplane.platform.aws.at_once import at_once
+    from meshplane.run.aws_prepare import demand_account
+
+    try:
+        at_once(asyncio.wait_for(demand_account(found), _ACCOUNT_SECONDS))
+    except (Unavailable, TimeoutError) as error:
+        log(WARNING, "account_not_checked", error=type(error).__name__)
+    except MeshplaneError:
+        found.close()
+        raise
+    return found
 
 
 def caller_of_nobody(settings: Settings) -> "Aws":

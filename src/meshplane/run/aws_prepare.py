@@ -3,8 +3,8 @@
 Each step looks, makes, and looks again: so it tells what it found, not what it meant to do.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from meshplane.kit.errors import Invalid, MeshplaneError, Refused
@@ -49,6 +49,7 @@ class Step:
         look: how it is now, for comparing; None if it is not there.
         make: makes it, or brings it to what it should be; as often as one likes.
         lacks: what of it is not as it should be, for people; asked where it is there.
+        settings: variables by which others find it; asked where it is there.
     """
 
     part: str
@@ -56,16 +57,18 @@ class Step:
     look: Callable[[], Awaitable[object | None]]
     make: Callable[[], Awaitable[object]]
     lacks: Callable[[], Awaitable[Sequence[str]]] | None = None
+    settings: Callable[[], Awaitable[Mapping[str, str]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a step; `details` for people."""
+    """What became of a step; `details` for people, `settings` by which others find it."""
 
     part: str
     what: str
     told: Told
     details: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 async def demand_account(aws: Aws) -> None:
@@ -107,7 +110,8 @@ async def _planned(step: Step) -> Done:
     if await step.look() is None:
         return Done(step.part, step.what, "would be made")
     lacking = tuple(await step.lacks()) if step.lacks is not None else ()
-    return Done(step.part, step.what, "would be changed" if lacking else "was there", lacking)
+    told: Told = "would be changed" if lacking else "was there"
+    return Done(step.part, step.what, told, lacking, await _settings(step))
 
 
 async def _made(step: Step) -> Done:
@@ -115,9 +119,14 @@ async def _made(step: Step) -> Done:
     lacking = tuple(await step.lacks()) if step.lacks is not None and before is not None else ()
     await step.make()
     if before is None:
-        return Done(step.part, step.what, "made")
+        return Done(step.part, step.what, "made", settings=await _settings(step))
     changed = lacking or await step.look() != before
-    return Done(step.part, step.what, "changed" if changed else "was there", lacking)
+    told: Told = "changed" if changed else "was there"
+    return Done(step.part, step.what, told, lacking, await _settings(step))
+
+
+async def _settings(step: Step) -> Mapping[str, str]:
+    return {} if step.settings is None else await step.settings()
 
 
 def _named(error: MeshplaneError, step: Step) -> MeshplaneError:

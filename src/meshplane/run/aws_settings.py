@@ -30,6 +30,8 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:((role|user)/[\w+=,.@/-]+|root)")
+# "AssumeRole" in the API reference of STS.
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _PREFIX = re.compile(r"([a-z][a-z0-9-]{0,20})?")
 # "CreateUserPool" and "CreateUserPoolClient" in Cognito's API reference.
@@ -49,6 +51,11 @@ class AwsSettings(BaseSettings):
     aws_account_roles: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
         description="The role that the mesh takes in other accounts: `ACCOUNT=ARN,…`.",
+    )
+    aws_external_id: str | None = Field(
+        None,
+        description="What the mesh says as `sts:ExternalId` when it takes a role in another "
+        "account, whose trust policy can demand it.",
     )
     aws_part_roles: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
@@ -206,6 +213,13 @@ class AwsSettings(BaseSettings):
             if one in NEVER_SERVICES | NAMED_SERVICES:
                 why = "is the mesh's own, or gives rights" if one in NEVER_SERVICES else "is there"
                 raise ValueError(f"{one} {why}: leave it out")
+        return value
+
+    @field_validator("aws_external_id")
+    @classmethod
+    def _is_external_id(cls, value: str | None) -> str | None:
+        if value is not None and not _EXTERNAL_ID.fullmatch(value):
+            raise ValueError("must be 2 to 1224 letters, digits and signs of +=,.@:/_-")
         return value
 
     @field_validator("aws_region")

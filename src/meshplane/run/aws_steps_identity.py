@@ -43,7 +43,16 @@ def _pool(aws: Aws, groups: Sequence[str]) -> Step:
     async def make() -> object:
         return await UserPoolMaker(aws).ensure(groups)
 
-    return Step("identity", f"user pool {pools.name} of Cognito", look, make, lacks)
+    async def settings() -> dict[str, str]:
+        found = await pools.find()
+        if found is None:
+            return {}
+        return {
+            "MESHPLANE_AWS_COGNITO_POOL": found.pool_id,
+            "MESHPLANE_AWS_COGNITO_CLIENTS": found.client_id,
+        }
+
+    return Step("identity", f"user pool {pools.name} of Cognito", look, make, lacks, settings)
 
 
 def _lake_role(aws: Aws) -> Step:

@@ -32,7 +32,7 @@ from meshplane.platform.local.sqlite import SqliteStore
 from meshplane.platform.store import Store
 from meshplane.platform.tables import Table
 from meshplane.policy.engine import Engine, policy_texts
-from meshplane.run.aws import aws_of, identities_of, metrics_of, part_aws, portal_of
+from meshplane.run.aws import aws_to_serve, identities_of, metrics_of, part_aws, portal_of
 from meshplane.run.beside import parts_beside
 from meshplane.run.catalogue import SERVICES, Service, chosen
 from meshplane.run.home import Home
@@ -68,7 +68,7 @@ class Mesh:
         clock = SystemClock()
         new_id = id_maker(clock)
         tables = [table for service in SERVICES for table in service.tables]
-        self._aws = aws_of(settings)
+        self._aws = aws_to_serve(settings)
         self.store = _store(settings, self._aws, home, tables, clock=clock, new_id=new_id)
         self._settings, self._clock = settings, clock
         self._kept = kept_secrets(settings, home, self._aws, clock)

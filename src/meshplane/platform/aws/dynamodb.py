@@ -26,6 +26,7 @@ from meshplane.platform.aws.dynamodb_tail import Tail
 from meshplane.platform.aws.dynamodb_unit import DynamoUnitOfWork
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.gathering import PutListeners, Write
+from meshplane.platform.stillness import Stillness
 from meshplane.platform.tables import Item, KeyValue, Row, Table, by_name
 
 _POLL_SECONDS = 0.5
@@ -73,6 +74,11 @@ class DynamoStore:
         await asyncio.to_thread(
             dynamodb_layout.prepare, self.reading.aws, self.shapes.values(), recovery=recovery
         )
+
+    @property
+    def stillness(self) -> Stillness:
+        """See `Store.stillness`."""
+        return self._logs.stillness
 
     def now(self) -> int:
         """The present in epoch seconds."""

@@ -10,6 +10,7 @@ from meshplane.platform.aws.dynamodb_calls import Reading
 from meshplane.platform.aws.dynamodb_head import Head
 from meshplane.platform.aws.dynamodb_records import entries_of, last_of_partition, partition_of
 from meshplane.platform.events import StoredEvent
+from meshplane.platform.stillness import Stillness
 from meshplane.platform.telemetry import log
 
 _AUDIT_PAGE = 1000
@@ -30,6 +31,7 @@ class Logs:
         self, reading: Reading, head: Callable[[], Awaitable[Head]], poll_seconds: float
     ) -> None:
         self._reading, self._head, self._poll_seconds = reading, head, poll_seconds
+        self.stillness = Stillness(self._begin_polling)
         self._waiters: dict[asyncio.Future[None], frozenset[str] | None] = {}
         self._poller: asyncio.Task[None] | None = None
         self._polled_first: asyncio.Future[None]
@@ -131,33 +133,46 @@ class Logs:
             if not waiter.done() and (wanted is None or not wanted.isdisjoint(types)):
                 waiter.set_result(None)
 
+    def _told_all(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
     async def close(self) -> None:
         """Looks for events no more."""
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.gather(self._poller, return_exceptions=True)
 
-    async def _polling(self) -> None:
-        """Sees to it that somebody looks for events of other processes, from a known place on."""
+    def _begin_polling(self) -> None:
+        """Has somebody look for commits of other processes."""
         if self._poller is None or self._poller.done():
             self._polled_first = asyncio.get_running_loop().create_future()
+            # Nobody may be waiting for just this; whoever does is told of an error all the same.
+            self._polled_first.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._poller = asyncio.create_task(self._poll(self._polled_first))
+
+    async def _polling(self) -> None:
+        """Sees to it that somebody looks for events of other processes, from a known place on."""
+        self._begin_polling()
         # Whoever is cancelled while he waits must not take it from the others.
         await asyncio.shield(self._polled_first)
 
     async def _poll(self, polled_first: "asyncio.Future[None]") -> None:
-        """Tells of events of other processes for as long as somebody waits."""
+        """Tells of what other processes commit for as long as somebody waits."""
         try:
-            self._polled = (await self._head()).events
+            head = await self._head()
         except MeshplaneError as error:
             polled_first.set_exception(error)
             return
         except BaseException:
             polled_first.cancel()
             raise
+        self._polled = head.events
         self._seen = max(self._seen, self._polled)
+        self.stillness.saw(head.commit)
         polled_first.set_result(None)
-        while self._waiters:
+        while self._waiters or self.stillness.is_awaited:
             await asyncio.sleep(self._poll_seconds)
             try:
                 await self._tell_what_is_new()
@@ -166,8 +181,11 @@ class Logs:
                 log(WARNING, "events_not_polled", code=error.code)
 
     async def _tell_what_is_new(self) -> None:
-        last = (await self._head()).events
-        while self._polled < last:
+        head = await self._head()
+        if self.stillness.saw(head.commit):
+            # They wait for as long as nothing moves, and may look at more than the outbox.
+            self._told_all()
+        while self._polled < head.events:
             events = await self.events_after(self._polled, _AUDIT_PAGE)
             self._polled = events[-1].sequence
             self._seen = max(self._seen, self._polled)

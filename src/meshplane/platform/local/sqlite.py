@@ -24,6 +24,7 @@ from meshplane.platform.local import sqlite_read
 from meshplane.platform.local.sqlite_commit import GroupCommit
 from meshplane.platform.local.sqlite_schema import connect, create
 from meshplane.platform.local.sqlite_write import Applier
+from meshplane.platform.stillness import Stillness
 from meshplane.platform.tables import KeyValue, Row, RowPage, SortCondition, Table, by_name
 
 _AUDIT_PAGE = 1000
@@ -131,6 +132,8 @@ class SqliteStore:
         self._writer = GroupCommit(writer, applier, self.now, self._committed)
         self._event_waiters: dict[asyncio.Future[None], frozenset[str] | None] = {}
         self._put_listeners = PutListeners()
+        # A look at a file of this machine costs little, and what other processes do is seen soon.
+        self.stillness = Stillness()
 
     def now(self) -> int:
         """The present in epoch seconds."""

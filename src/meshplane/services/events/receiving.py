@@ -108,7 +108,7 @@ class Receiving:
             left = until - loop.time()
             if page.rows or left <= 0 or self._ended:
                 return list(page.rows)
-            await self._bell.wait(queue, heard, min(left, _LOOK_AGAIN_SECONDS))
+            await self._bell.wait(queue, heard, _LOOK_AGAIN_SECONDS, left)
 
 
 class _TakenMeanwhile(BaseMoved):

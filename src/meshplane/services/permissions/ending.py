@@ -4,12 +4,13 @@ A grant lets nothing through from the instant of its end, whether that has been 
 """
 
 import asyncio
+import math
 from logging import ERROR, WARNING
 
 from meshplane.boundary.actor import service_actor
 from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
-from meshplane.kit.clock import to_text
+from meshplane.kit.clock import from_text, to_text
 from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.store import Store
 from meshplane.platform.tables import Between
@@ -23,7 +24,7 @@ _MOST_OF_A_ROUND = 100
 
 
 class Ending:
-    """Looks once a second for grants that have ended.
+    """Looks for grants that have ended, once a second where others may change them.
 
     Several processes may do so: of two that find the same grant, one notes its end.
 
@@ -90,4 +91,27 @@ class Ending:
             except Exception as error:  # noqa: BLE001 - nothing may end the looking for good
                 log(ERROR, "grants_not_ended", exc_info=error)
                 more = False
-            await asyncio.sleep(0 if more else _PAUSE_SECONDS)
+            if more:
+                await asyncio.sleep(0)
+            else:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Waits for the next end; as usual, where that is not known to be far."""
+        most_seconds = _PAUSE_SECONDS
+        if self._store.stillness.seconds(_PAUSE_SECONDS) > _PAUSE_SECONDS:
+            try:
+                most_seconds = await self._next_seconds()
+            except MeshplaneError as error:
+                log(WARNING, "grants_not_ended", code=error.code)
+        await self._store.stillness.pause(_PAUSE_SECONDS, most_seconds)
+
+    async def _next_seconds(self) -> float:
+        """Until the next end of a grant."""
+        page = await self._store.begin().query(GRANTS, ENDING, index="byEnd", limit=1)
+        if not page.rows:
+            return math.inf
+        end = from_text(page.rows[0].item["expiresAt"])
+        left = (end - self._boundary.clock.now()).total_seconds()
+        # What has ended and could not be noted is tried again after the pause.
+        return left if left > 0 else _PAUSE_SECONDS

@@ -8,6 +8,7 @@ of several processes one does it.
 """
 
 import asyncio
+import math
 from contextlib import suppress
 from logging import ERROR, WARNING
 from typing import Any, Literal
@@ -36,7 +37,7 @@ OPERATION = "expireSubscription"
 """What the policies allow this service to do by itself."""
 
 _PAGE = 100
-_LONGEST_PAUSE_SECONDS = 1.0
+_PAUSE_SECONDS = 1.0
 _TOO_LATE = "The end that it asked for came before anybody decided."
 _Due = Literal["reject", "expire", "notice"]
 _DUE = (("byNotice", NOTICE_DUE), ("byEnd", "active"), ("byEnd", "requested"))
@@ -136,26 +137,26 @@ class Expiring:
 
     async def _run(self) -> None:
         while True:
-            wait_seconds = _LONGEST_PAUSE_SECONDS
+            most_seconds = _PAUSE_SECONDS
             try:
                 await self.run_due()
-                wait_seconds = await self._wait_seconds()
+                most_seconds = await self._most_seconds()
             except MeshplaneError as error:
                 log(WARNING, "subscriptions_wait", code=error.code)
             except Exception as error:  # noqa: BLE001 - nothing may end this for good
                 log(ERROR, "subscriptions_wait", exc_info=error)
-            await asyncio.sleep(wait_seconds)
+            await self._store.stillness.pause(_PAUSE_SECONDS, most_seconds)
 
-    async def _wait_seconds(self) -> float:
-        """Until the next date, or until it is time to look whether there is a sooner one."""
-        wait = _LONGEST_PAUSE_SECONDS
+    async def _most_seconds(self) -> float:
+        """Until the next date, as far as it is known."""
+        wait = math.inf
         for index, partition in _DUE:
             page = await self._store.begin().query(SUBSCRIPTIONS, partition, index=index, limit=1)
             for row in page.rows:
                 date = row.item["noticeAt" if index == "byNotice" else "expiresAt"]
                 left = (from_text(date) - self._clock.now()).total_seconds()
                 # What is due and could not be done is tried again after the pause.
-                wait = min(wait, left) if left > 0 else wait
+                wait = min(wait, left if left > 0 else _PAUSE_SECONDS)
         return wait
 
 
