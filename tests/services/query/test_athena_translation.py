@@ -5,7 +5,9 @@ import time
 import pytest
 
 from meshplane.kit.errors import MeshplaneError
+from meshplane.services.query.aws_redshift_sql import translate as over_redshift
 from meshplane.services.query.aws_sql import Seen, Translated, parse, translate
+from meshplane.services.query.column_sources import column_sources
 from meshplane.services.query.sandbox import Column, Mask, Relation, Scope
 
 NAMES = {"id": "BIGINT", "Port": "VARCHAR", "größe": "DECIMAL(9,2)", "at": "TIMESTAMP"}
@@ -92,3 +94,87 @@ def test_columns__of_one_name_with_their_source_are_not_counted_as_growth() -> N
     columns = ", ".join(f"upper(port) || '{n}' AS x{n}" for n in range(300))
     told = _told(f"SELECT id AS id, port AS port, {columns} FROM sea.crew WHERE id > 1")
     assert told.sql.count("UPPER") == 300
+
+
+WIDE = Seen(
+    Relation(
+        "Sea",
+        "crew",
+        (),
+        tuple(Column(f"c{place}", place, "BIGINT") for place in range(1, 2_001)),
+        (Scope(None, {f"c{place}": None for place in range(1, 2_001)}),),
+    )
+)
+SUM = " + ".join(["id"] * 1_000)
+JOINED = " ".join(f"JOIN sea.crew AS c{n} USING (id)" for n in range(100))
+BY_TWO = " ".join(f"JOIN sea.crew AS c{n} USING (id, port)" for n in range(100))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT {SUM} AS a FROM sea.crew GROUP BY {', '.join(['1'] * 1_000)}",
+        f"SELECT *, {SUM} AS a FROM sea.crew GROUP BY {', '.join(['5'] * 1_000)}",
+        f"SELECT {', '.join(['id'] * 1_000)} FROM sea.crew {JOINED}",
+        f"SELECT 1 FROM sea.crew {JOINED} WHERE {' OR '.join(['id = 1'] * 100)}",
+        f"SELECT (SELECT max({SUM})) AS a FROM sea.crew {JOINED}",
+        f"SELECT 1 AS a FROM sea.crew {BY_TWO}",
+    ],
+)
+def test_columns__that_stand_for_others_again_and_again_are_refused_at_once(sql: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(MeshplaneError, match="step by step") as told:
+        parse(sql)
+    assert told.value.code == "SQL_LIMIT"
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT {', '.join(['*'] * 20)} FROM crew",
+        " UNION ALL ".join(["SELECT crew.* FROM crew"] * 20),
+        "WITH a0 AS (SELECT * FROM crew)"
+        + "".join(f", a{n} AS (SELECT * FROM a{n - 1})" for n in range(1, 20))
+        + " SELECT count(*) AS rows FROM a19",
+        "SELECT * FROM crew AS a, crew AS b, crew AS c, crew AS d, crew AS e, crew AS f, "
+        "crew AS g, crew AS h, crew AS i, crew AS j, crew AS k",
+    ],
+)
+def test_stars__that_stand_for_too_many_columns_are_refused_at_once(sql: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(MeshplaneError, match="stars of the statement") as told:
+        _told(sql, WIDE)
+    assert told.value.code == "SQL_LIMIT"
+    assert time.process_time() - begun < 2
+
+
+def test_stars_and_places__of_usual_statements_are_not_counted_as_growth() -> None:
+    assert _told("SELECT * FROM crew", WIDE).sql.count(" AS ") == 2_001
+    some = " ".join(f"JOIN sea.crew AS c{n} USING (id)" for n in range(10))
+    told = _told(
+        f"SELECT id, crew.port, count(*) AS n FROM sea.crew {some} GROUP BY 1, 2 HAVING n > 1"
+    )
+    assert "COALESCE" in told.sql
+    steps = "".join(f", a{n} AS (SELECT *, {n} AS x{n} FROM a{n - 1})" for n in range(1, 40))
+    assert _told(f"WITH a0 AS (SELECT * FROM crew){steps} SELECT * FROM a39").sql
+
+
+@pytest.mark.parametrize("opened", ["DATE (", "ARRAY[", "ROW(", "DATE /* of */ (abs(", "VARIANT("])
+def test_types__before_brackets_in_one_another_are_refused_before_they_are_parsed(
+    opened: str,
+) -> None:
+    close = "".join({"(": ")", "[": "]"}.get(sign, "") for sign in reversed(opened))
+    sql = f"SELECT {opened * 15}1{close * 15} AS a FROM sea.crew"
+    for parsing in (parse, lambda text: over_redshift(text, None)):
+        begun = time.process_time()
+        with pytest.raises(MeshplaneError, match="nested too deeply") as told:
+            parsing(sql)
+        assert told.value.code == "SQL_LIMIT"
+        assert time.process_time() - begun < 1
+    assert column_sources(sql, {}, ["a"]) is not None
+
+
+def test_types__before_brackets_beside_one_another_are_parsed() -> None:
+    beside = " || ".join(["CAST(CAST(id AS DECIMAL(9,2)) AS VARCHAR(9))"] * 20)
+    assert _told(f"SELECT {beside} AS a FROM sea.crew").sql.count("DECIMAL") == 20

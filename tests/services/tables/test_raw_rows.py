@@ -3,6 +3,7 @@
 import datetime as dt
 import gzip
 import os
+import time
 import uuid
 from decimal import Decimal
 from pathlib import Path
@@ -200,6 +201,20 @@ def test_value_that_does_not_fit__is_told_by_its_column_and_never_repeated(
     assert "'id'" in of_csv.value.message
 
 
+@pytest.mark.parametrize("name", ["x/a.json", "x/a.json.gz"])
+@pytest.mark.parametrize(("start", "end"), [(b'{"a":', b"}"), (b"[", b"]")])
+def test_line_of_json_that_nests_without_end__is_refused_before_it_is_parsed(
+    place: RawPlace, name: str, start: bytes, end: bytes
+) -> None:
+    deep = b'{"id": ' + start * 50_000 + b"1" + end * 50_000 + b"}"
+    content = b'{"id": 1}\n' * 500_000 + deep
+    place.put(name, gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(Invalid) as refused:
+        read(place, {"id": "long"})
+    assert refused.value.code == "FILES_UNREADABLE"
+    assert "more than 1,000 objects and lists" in refused.value.message
+
+
 def test_rows_beyond_all_bounds__are_refused_and_leave_nothing(
     place: RawPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,3 +256,12 @@ def test_names__are_made_fit_for_sql(text: str, name: str) -> None:
 
 def test_names__are_told_apart() -> None:
     assert unlike(["a", "a", "a_2", "a"]) == ["a", "a_3", "a_2", "a_4"]
+
+
+def test_columns_of_a_file__more_than_a_table_has__are_told_at_once(place: RawPlace) -> None:
+    place.put("wide/a.csv", csv(",".join(f"c{n}" for n in range(30_000)), "1," * 29_999 + "1"))
+    (table,) = tables_in(place.files.listed(place.area, "", 100))[0]
+    begun = time.process_time()
+    told = raw_tables.found(place.files, place.area, "wide", table)
+    assert "30,000 columns" in told.problem
+    assert time.process_time() - begun < 5

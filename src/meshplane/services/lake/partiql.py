@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from meshplane.platform.nesting import is_endless
 from meshplane.services.permissions.api import RowFilter
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def _written(text: str, types: tuple[tuple[str, str], ...]) -> str:
     import sqlglot
     from sqlglot.errors import SqlglotError
 
+    if is_endless(text):
+        raise CannotSayError(_MORE)
     try:
         tree = sqlglot.parse_one(text, read="duckdb")
     except (SqlglotError, RecursionError):

@@ -1,11 +1,11 @@
 """Which of DuckDB's SQL goes to Athena at all: whatever is not named here is refused."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from sqlglot import exp
 
 from meshplane.kit.errors import MeshplaneError
-from meshplane.services.query.sandbox.faults import invalid, limit, refused
+from meshplane.services.query.sandbox.faults import invalid, refused
 
 _STRUCTURE: frozenset[type[exp.Expr]] = frozenset(
     {
@@ -61,7 +61,6 @@ INSTANTS = frozenset({_T.TIMESTAMP, _T.TIMESTAMPTZ, _T.DATETIME, _T.TIMESTAMPNTZ
 _CASTS = WHOLE | REAL | TEXT | INSTANTS | {_T.DECIMAL, _T.BOOLEAN, _T.DATE, _T.TIME}
 _PARTS = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "DOY"})
 _DATE_PARTS = frozenset({"date_part", "datepart"})
-_MOST_GROWN = 10_000  # nodes that are put in the place of names
 _FORMATS = frozenset("YmdHMS%")
 _NAMES: dict[type[exp.Expr], str] = {
     exp.Anonymous: "a function of this name",
@@ -129,55 +128,6 @@ def _by_place(how: exp.Expr, place: int) -> exp.Expr:
     made = how.copy()
     made.set("this", exp.Literal.number(place))
     return made
-
-
-def check_growth(tree: exp.Expr) -> None:
-    """Refuses a statement whose columns stand for one another so often that it would be endless.
-
-    Where a column is named by what another is called further left in its SELECT, what that is made
-    of goes in its place: `a + a AS b, b + b AS c, …` doubles with each.
-
-    Raises:
-        LimitReached: SQL_LIMIT.
-    """
-    nodes = list(tree.walk())
-    called = {node.alias.lower() for node in nodes if isinstance(node, exp.Alias)}
-    if not any(_is_bare(node) and node.name.lower() in called for node in nodes):
-        return
-    sizes = dict.fromkeys(map(id, nodes), 1)
-    for node in reversed(nodes):  # children stand after their parents
-        if node.parent is not None and id(node.parent) in sizes:
-            sizes[id(node.parent)] += sizes[id(node)]
-    if sum(_grown(one, sizes) for one in nodes if isinstance(one, exp.Select)) > _MOST_GROWN:
-        raise limit(
-            "Columns of a SELECT that are made of one another make the statement too long for "
-            "Athena: make them step by step, in a WITH or a subquery."
-        )
-
-
-def _grown(select: exp.Select, sizes: Mapping[int, int]) -> int:
-    """How many nodes more a SELECT has when what its columns are called is put in their place."""
-    known: dict[str, int] = {}
-    grown = 0
-    for one in select.expressions:
-        more = _put_in(one, known)
-        if isinstance(one, exp.Alias):
-            known[one.alias.lower()] = sizes[id(one)] + more
-        grown += more
-    for name in ("where", "group", "having", "qualify", "order"):
-        clause = select.args.get(name)
-        grown += _put_in(clause, known) if clause is not None else 0
-    return grown
-
-
-def _put_in(part: exp.Expr, known: Mapping[str, int]) -> int:
-    """What is put in the place of names, of subqueries without."""
-    own = part.walk(prune=lambda node: isinstance(node, exp.Query))
-    return sum(known.get(node.name.lower(), 0) for node in own if _is_bare(node))
-
-
-def _is_bare(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Column) and not node.table
 
 
 def check(tree: exp.Expr) -> None:

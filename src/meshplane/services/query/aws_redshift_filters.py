@@ -14,6 +14,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from meshplane.platform.nesting import is_endless
 from meshplane.services.query.aws_redshift_words import CannotSay, Said, literal, quoted
 
 _COMPARED: Mapping[type[exp.Expr], str] = {
@@ -47,6 +48,8 @@ def said(texts: tuple[str, ...], types: Mapping[str, str]) -> Said:
     filters = _Filters(types)
     parts = []
     for text in texts:
+        if is_endless(text):
+            raise CannotSay("a row filter is nested too deeply")
         try:
             tree = sqlglot.parse_one(text, read="duckdb")
         except (SqlglotError, RecursionError) as error:

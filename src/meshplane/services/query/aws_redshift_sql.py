@@ -17,6 +17,7 @@ from sqlglot.errors import ErrorLevel, OptimizeError, SqlglotError, UnsupportedE
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
+from meshplane.platform.nesting import is_endless
 from meshplane.services.query.aws_grammar import all_spelled_out
 from meshplane.services.query.aws_sql import Parsed, Seen, put_relations, schema_of, unresolved
 from meshplane.services.query.sandbox import RelationName
@@ -52,6 +53,8 @@ def translate(sql: str, given: Sequence[Any] | Mapping[str, Any] | None) -> Tran
     Raises:
         Refused, Invalid, LimitReached: SQL_REFUSED, SQL_INVALID, SQL_LIMIT.
     """
+    if is_endless(sql):
+        raise limit(DEEP)
     try:
         trees = [tree for tree in sqlglot.parse(_numbered(sql), read=_DIALECT) if tree is not None]
         if len(trees) != 1 or not isinstance(trees[0], exp.Query) or trees[0].find(exp.Into):

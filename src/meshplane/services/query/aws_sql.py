@@ -23,8 +23,10 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
 from sqlglot.schema import MappingSchema
 
+from meshplane.platform.nesting import is_endless
 from meshplane.services.query.aws_dialect import evened
-from meshplane.services.query.aws_grammar import all_spelled_out, check, check_growth, spelled_out
+from meshplane.services.query.aws_grammar import all_spelled_out, check, spelled_out
+from meshplane.services.query.aws_growth import check_growth, check_stars
 from meshplane.services.query.aws_values import Parameters, even_comparisons
 from meshplane.services.query.sandbox.faults import DEEP, invalid, limit, refused
 from meshplane.services.query.sandbox.job import Column, Relation, RelationName
@@ -83,6 +85,8 @@ def parse(sql: str) -> Parsed:
     Raises:
         Refused, Invalid, LimitReached: SQL_REFUSED, SQL_INVALID, SQL_LIMIT.
     """
+    if is_endless(sql):
+        raise limit(DEEP)
     try:
         trees = [tree for tree in sqlglot.parse(_numbered(sql), read=_DIALECT) if tree is not None]
     except (ParseError, TokenError) as error:
@@ -198,9 +202,13 @@ def put_relations(parsed: Parsed, seen: Sequence[Seen]) -> None:
     Args:
         parsed: the statement.
         seen: its relations, in the order of its names.
+
+    Raises:
+        LimitReached: SQL_LIMIT, its stars stand for too many columns.
     """
     by_name = dict(zip(parsed.names, seen, strict=True))
     written: set[str] = set()
+    widths: dict[int, int] = {}
     for node in parsed.tables:
         one = by_name[_name_of(node)]
         if not node.alias:
@@ -209,6 +217,8 @@ def put_relations(parsed: Parsed, seen: Sequence[Seen]) -> None:
         node.set("db", exp.to_identifier(one.relation.schema, quoted=True))
         node.set("this", exp.to_identifier(one.relation.name, quoted=True))
         node.set("version", _version(one))
+        widths[id(node)] = len(shown_columns(one.relation))
+    check_stars(parsed.tree, widths)
     # `sea.crew.name` is the column of the alias `crew`.
     for column in parsed.tree.find_all(exp.Column):
         if column.db and column.db.lower() in written:

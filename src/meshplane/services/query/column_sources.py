@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshplane.platform.nesting import is_endless
 from meshplane.services.query.column_flow import ColumnSource, Flow, RelationName
 from meshplane.services.query.column_scope import NamedFlow, Rows, Undecidable
 
@@ -75,6 +76,8 @@ def _parsed(sql: str) -> "exp.Expr | None":
     import sqlglot
     from sqlglot import exp
 
+    if is_endless(sql):
+        return None
     try:
         statements = [s for s in sqlglot.parse(sql, read="duckdb") if s is not None]
     except Exception:  # noqa: BLE001  the parser fails in many ways; None says that it did

@@ -6,6 +6,7 @@ says, as that quotes values.
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,11 +20,14 @@ from meshplane.kit.errors import Invalid, TooLarge
 from meshplane.services.tables.crawl_ports import Format, WantedColumn
 from meshplane.services.tables.local_rows import can_become
 from meshplane.services.tables.raw_area import is_zipped
+from meshplane.services.tables.raw_lines import ShallowLines
 
 _HEAD_BYTES = 1024 * 1024
 _BLOCK_BYTES = 8 * 1024 * 1024
 _LARGEST_GROUP_BYTES = 1024 * 1024 * 1024
 _BATCH_ROWS = 65_536
+# A value that all rows refer to lies in a file once, and as often as there are rows in a batch.
+_BATCH_ROWS_OF_PARQUET = 8_192
 _DELIMITERS = ",;\t|"
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 _FIXED = re.compile(r"fixed\[(\d{1,6})\]")
@@ -89,7 +93,7 @@ def columns_of(opened: Open, path: str, kind: Format) -> pa.Schema:
                 return _once(reader.schema, path)
         stream = stack.enter_context(_unzipped(opened(), path))
         options = pa.json.ReadOptions(block_size=_HEAD_BYTES)
-        with pa.json.open_json(stream, read_options=options) as reader:
+        with pa.json.open_json(ShallowLines(stream, path), read_options=options) as reader:
             return _once(reader.schema, path)
 
 
@@ -178,7 +182,8 @@ def _batches(
             reader = stack.enter_context(_csv(stream, delimiter, _BLOCK_BYTES, types))
         else:
             stream = stack.enter_context(_unzipped(opened(), path))
-            reader = stack.enter_context(_json(stream, types, known=known))
+            lines = ShallowLines(stream, path)
+            reader = stack.enter_context(_json(lines, types, known=known))
         yield from reader
 
 
@@ -195,7 +200,7 @@ def _of_parquet(opened: Open, path: str, names: list[str]) -> Iterator[pa.Record
         if not names:
             yield from _counted(file.metadata.num_rows)
             return
-        for batch in file.iter_batches(_BATCH_ROWS, columns=names, use_threads=False):
+        for batch in file.iter_batches(_BATCH_ROWS_OF_PARQUET, columns=names, use_threads=False):
             batch.validate(full=True)
             yield batch
 
@@ -295,7 +300,8 @@ def _cast(values: pa.Array, field: pa.Field, source: str, path: str) -> pa.Array
 
 
 def _once(schema: pa.Schema, path: str) -> pa.Schema:
-    double = next((name for name in schema.names if schema.names.count(name) > 1), None)
+    times = Counter(schema.names)
+    double = next((name for name, number in times.items() if number > 1), None)
     if double is not None:
         raise _unreadable(path, f"the column {double!r} comes twice")
     return schema
