@@ -248,6 +248,7 @@ async def test_cancel__before_the_start_is_answered_leaves_nothing_running(
             with anyio.move_on_after(seconds):
                 await engines.ask("athena", "SELECT n FROM own")
         # Whoever cancels does not wait until Athena has heard of it.
+        still: list[str] = []
         for _ in range(400):
             if not (still := await _running(engines)):
                 break
