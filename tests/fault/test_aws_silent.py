@@ -127,12 +127,13 @@ async def test_a_service_answers_badly__is_called_on(sandbox: AwsSandbox, kind: 
     aws.close()
 
 
+@pytest.mark.parametrize("first", ["lost_answer", "error"])
 @pytest.mark.parametrize("then", ["throttle", "error"])
-async def test_a_second_attempt_is_refused_after_a_lost_answer__the_first_may_have_had_its_effect(
-    sandbox: AwsSandbox, then: str
+async def test_a_second_attempt_is_refused__the_first_may_have_had_its_effect(
+    sandbox: AwsSandbox, first: str, then: str
 ) -> None:
     aws = aws_of(sandbox, most_attempts=2)
-    sandbox.faults.add(Fault("glue", None, "lost_answer"))
+    sandbox.faults.add(Fault("glue", None, first))  # type: ignore[arg-type]
     sandbox.faults.add(Fault("glue", None, then, nth=2))  # type: ignore[arg-type]
     error, _ = await refused(aws)
     assert error.may_have_happened

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from meshplane.platform.aws.circuit import MOST_LOST, Circuit, Circuits, Silence
+from meshplane.platform.aws.place import AwsPlace
 
 
 class Hand:
@@ -74,6 +75,18 @@ def test_many_calls_fail_at_the_same_moment__is_not_yet_a_silence(
 
 def test_connections_are_refused_for_a_moment__stays_closed(circuit: Circuit, hand: Hand) -> None:
     assert not any(fails(circuit, hand, 0.01) for _ in range(500))
+
+
+def test_a_connection_between_two_that_fail__is_no_silence(circuit: Circuit, hand: Hand) -> None:
+    assert not fails(circuit, hand, 0.1)
+    assert not fails(circuit, hand, 20.0, sent=True)
+    assert not fails(circuit, hand, 0.1)
+
+
+def test_calls_of_many_attempts__none_opens_it_by_itself(hand: Hand) -> None:
+    place = AwsPlace("eu-central-1", "111122223333", most_attempts=10)
+    circuit = Circuits.of_place(place).of("glue")
+    assert not any(circuit.failed(0.0, sent=True) for _ in range(10))
 
 
 def test_answers_in_between__keep_it_closed(circuit: Circuit, hand: Hand) -> None:

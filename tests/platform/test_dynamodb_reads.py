@@ -16,6 +16,7 @@ from meshplane.kit.clock import FixedClock
 from meshplane.kit.errors import Invalid, TooLarge
 from meshplane.kit.ids import id_maker
 from meshplane.platform.aws.dynamodb import DynamoStore
+from meshplane.platform.aws.dynamodb_logs import Logs
 from meshplane.platform.store import ABSENT
 from meshplane.platform.tables import Between, SortCondition, StartsWith, Table
 from tests.builders.dynamodb_place import REGION, DynamoPlace, dynamodb_place
@@ -385,3 +386,18 @@ async def test_item__that_somebody_put_by_hand__is_read_and_can_be_changed(
     row = await store.begin().get(SINGLES, "hand")
     assert row is not None
     assert (row.item["size"], row.version) == (4, 2)
+
+
+async def test_wait_for_events__who_believes_in_one_too_many_is_not_sent_round_and_round(
+    store: DynamoStore,
+) -> None:
+    logs = Logs(store.reading, store.writer.settled_head, 0.02)
+    try:
+        last = (await store.writer.settled_head()).events
+        await logs.wait(None, last, 0.05)
+        logs.committed(frozenset({"elsewhere"}), None)
+        begun = asyncio.get_running_loop().time()
+        await logs.wait(None, last, 0.3)
+        assert asyncio.get_running_loop().time() - begun > 0.25
+    finally:
+        await logs.close()

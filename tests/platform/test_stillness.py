@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from meshplane.platform.stillness import Stillness
 
 
@@ -50,6 +52,15 @@ async def test_long_pause__ends_with_the_next_commit() -> None:
     assert stillness.saw(8)
     assert await pausing < 1
     assert not stillness.is_awaited
+
+
+async def test_nobody_could_look_for_long__what_moved_meanwhile_ends_the_rest_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("meshplane.platform.stillness._KNOWN_SECONDS", 0.01)
+    stillness = still()
+    await asyncio.sleep(0.05)
+    assert stillness.saw(8)
 
 
 async def test_what_falls_due__ends_a_long_pause() -> None:

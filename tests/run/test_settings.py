@@ -128,7 +128,7 @@ BAD = [
     ("aws_template_services", "kms,sqs"),
     ("aws_template_services", "kms:*"),
     ("aws_attempts", "0"),
-    ("aws_read_seconds", "0"),
+    ("aws_read_seconds", "1.9"),
     ("aws_metrics_seconds", "0"),
     ("aws_scan_usd_per_tib", "-1"),
     ("aws_portal_people", "perhaps"),

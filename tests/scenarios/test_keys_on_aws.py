@@ -18,6 +18,7 @@ pytestmark = [
 if find_spec("moto") is not None:
     from meshplane.platform.aws.errors import AwsRejected
     from meshplane.platform.aws.names import (
+        CRAWL_ROLE,
         LAKE_SERVICE_ROLE,
         QUALITY_ROLE,
         domain_bucket,
@@ -94,7 +95,7 @@ def test_domain__has_a_key_with_rotation_and_its_bucket_uses_it(mesh: "AwsMesh")
     assert set(states) == {"Enabled"}
 
 
-def test_key__names_lake_formation_and_the_role_of_quality(mesh: "AwsMesh") -> None:
+def test_key__names_lake_formation_and_the_roles_that_read_for_others(mesh: "AwsMesh") -> None:
     domain(mesh, "harbour")
     soon(lambda: encryption(mesh, "harbour"))
     told = mesh.owner.run(
@@ -105,7 +106,7 @@ def test_key__names_lake_formation_and_the_role_of_quality(mesh: "AwsMesh") -> N
     }
     place = mesh.owner.place
     assert users["LakeFormation"] == [lake_service_role_arn(place)]
-    assert users["Readers"] == [role_arn(place, QUALITY_ROLE)]
+    assert sorted(users["Readers"]) == [role_arn(place, CRAWL_ROLE), role_arn(place, QUALITY_ROLE)]
     held = mesh.owner.run("iam", "get_role", RoleName=LAKE_SERVICE_ROLE)["Role"]
     assert held["Arn"] == lake_service_role_arn(place)
 

@@ -5,6 +5,7 @@ as they are: `RuleMessages` fills the same embedded queues.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -164,8 +165,11 @@ class EventBridgeBus:
 
     async def _keep(self) -> None:
         """Applies after each change of a rule or an archive, and from time to time."""
+        most_seconds = _LOOK_SECONDS
         while True:
-            await self._store.stillness.pause(_LOOK_SECONDS)
+            await self._store.stillness.pause(_LOOK_SECONDS, most_seconds)
+            # Only a short look that found nothing may be followed by a long pause.
+            most_seconds = _LOOK_SECONDS
             try:
                 await self._book.refresh()
                 is_late = time.monotonic() - self._applied_at >= _REPAIR_SECONDS
@@ -175,6 +179,8 @@ class EventBridgeBus:
                     or await self._archives() != self._applied_archives
                 ):
                     await self.apply()
+                else:
+                    most_seconds = math.inf
             except MeshplaneError as error:
                 log(WARNING, "bus_not_applied", code=error.code)
             except Exception as error:  # noqa: BLE001 - nothing may end it for good

@@ -50,7 +50,8 @@ class Stillness:
     def saw(self, commits: int) -> bool:
         """Takes in how many commits there are by now; whether that ended a rest."""
         now = time.monotonic()
-        was_still = self._is_still(now)
+        # However long nobody could look: somebody may have begun to rest before that.
+        was_still = self._commits is not None and now - self._moved_at > self.settled_seconds
         self._saw_at = now
         if commits == self._commits:
             return False
@@ -75,8 +76,8 @@ class Stillness:
     ) -> None:
         """Waits as one who polls does.
 
-        To be called after a look that found nothing: what is committed from the beginning of that
-        look on ends the pause, or keeps it as short as usual.
+        To be called after a look that found nothing and took less than `settled_seconds`: what is
+        committed from the beginning of that look on ends the pause, or keeps it as short as usual.
 
         Args:
             usual_seconds: between two looks while anything moves.

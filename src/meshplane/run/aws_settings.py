@@ -78,7 +78,7 @@ class AwsSettings(BaseSettings):
         5, ge=1, le=20, description="How often one call of AWS is tried in all."
     )
     aws_read_seconds: float = Field(
-        60.0, gt=0, le=900, description="How long one attempt waits for an answer of AWS."
+        60.0, ge=2, le=900, description="How long one attempt waits for an answer of AWS."
     )
     aws_prefix: str = Field(
         "",

@@ -66,7 +66,7 @@ def world() -> Iterator[World]:
         patient.run("s3", "create_bucket", Bucket=BUCKET, CreateBucketConfiguration=where)
         # The first calls take as long as it takes to load what answers them.
         asyncio.run(CloudFormationStacks(patient, BUCKET).plan(a_wish(LONG)))
-        aws = aws_of(sandbox, most_attempts=1, read_seconds=0.8)
+        aws = aws_of(sandbox, most_attempts=1, read_seconds=2.0)
         yield World(sandbox, aws, CloudFormationStacks(aws, BUCKET))
         aws.close()
         patient.close()

@@ -49,7 +49,7 @@ async def sandbox(running: AwsSandbox) -> AsyncIterator[AwsSandbox]:
 @pytest.fixture
 def aws(sandbox: AwsSandbox) -> Iterator[Aws]:
     """Gives up on a call at once, so that the adapter sees every fault."""
-    client = aws_of(sandbox, most_attempts=1, read_seconds=0.7)
+    client = aws_of(sandbox, most_attempts=1, read_seconds=1.5)
     yield client
     client.close()
 

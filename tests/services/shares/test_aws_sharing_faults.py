@@ -43,7 +43,7 @@ def sandbox() -> Iterator[AwsSandbox]:
 
 @pytest.fixture(scope="module")
 def world(sandbox: AwsSandbox) -> Iterator[SharingWorld]:
-    world = fresh_world(sandbox, most_attempts=1, read_seconds=0.4)
+    world = fresh_world(sandbox, most_attempts=1, read_seconds=1.0)
     # Whoever takes a role is known from here on, so that each try makes the same calls.
     world.carry_out(SHARED)
     assert world.shared_rows() == 2

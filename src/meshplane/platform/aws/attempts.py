@@ -20,13 +20,15 @@ from botocore.exceptions import ConnectionError as NotConnected
 from meshplane.platform.aws.budget import THROTTLES
 from meshplane.platform.aws.circuit import Circuits, Silence
 from meshplane.platform.aws.errors import AwsUnavailable
+from meshplane.platform.aws.place import AwsPlace
 from meshplane.platform.telemetry import log
 
 _LOST = (ReadTimeoutError, ConnectionClosedError)
 _TOO_MANY = 429
 _NO_ANSWER = "its endpoint does not answer"
+_REFUSAL, _SERVER_FAULT = 400, 500
 # What is noted in botocore's context of a call, which all its attempts have in common.
-_BEGAN, _HEARD_NOTHING = "meshplane_began", "meshplane_heard_nothing"
+_BEGAN, _PERHAPS = "meshplane_began", "meshplane_may_have_happened"
 
 
 class Watch:
@@ -34,12 +36,13 @@ class Watch:
 
     Args:
         service: botocore's name.
-        region: where it is, for the error.
+        place: where AWS is.
         circuits: those of the place.
     """
 
-    def __init__(self, service: str, region: str, circuits: Circuits) -> None:
-        self._service, self._region, self._now = service, region, circuits.now
+    def __init__(self, service: str, place: AwsPlace, circuits: Circuits) -> None:
+        self._service, self._region, self._now = service, place.region, circuits.now
+        self._most_attempts = place.most_attempts
         self._circuit, self._budget = circuits.of(service), circuits.budget(service)
 
     def over(self, client: Any) -> None:
@@ -64,7 +67,7 @@ class Watch:
     def _ask(self, request: Any, operation_name: str, **_: Any) -> None:
         silence = self._circuit.admit()
         if silence is not None:
-            lost = bool(request.context.get(_HEARD_NOTHING))
+            lost = bool(request.context.get(_PERHAPS))
             raise self._refused(xform_name(operation_name), silence, may_have_happened=lost)
 
     def _begin(self, request: Any, **_: Any) -> None:
@@ -86,20 +89,26 @@ class Watch:
             self._failed(caught_exception, context)
             return None
         http, answer = response
-        if context.get(_HEARD_NOTHING):
-            answer.setdefault("ResponseMetadata", {})[_HEARD_NOTHING] = True
+        # An answer may have a member of this name: Redshift tells so why a statement failed.
+        error = answer.get("Error") if http.status_code >= _REFUSAL else None
+        code = error.get("Code") if isinstance(error, dict) else None
+        throttled = code in THROTTLES or http.status_code == _TOO_MANY
+        if http.status_code >= _SERVER_FAULT and not throttled:
+            context[_PERHAPS] = True  # such an answer may come after the effect
+        if context.get(_PERHAPS):
+            answer.setdefault("ResponseMetadata", {})[_PERHAPS] = True
         if self._circuit.answered():
             self._log("aws_answers_again")
-        code = answer.get("Error", {}).get("Code")
-        throttled = code in THROTTLES or http.status_code == _TOO_MANY
-        return False if throttled and not self._budget.spend() else None
+        # botocore makes no attempt after the last, whatever there is to spend.
+        again = throttled and attempts < self._most_attempts
+        return False if again and not self._budget.spend() else None
 
     def _failed(self, caught_exception: Exception | None, context: dict[str, Any]) -> None:
         sent = isinstance(caught_exception, _LOST)
         if sent:
-            context[_HEARD_NOTHING] = True
-        elif isinstance(caught_exception, BotoCoreError) and context.get(_HEARD_NOTHING):
-            caught_exception.kwargs[_HEARD_NOTHING] = True
+            context[_PERHAPS] = True
+        elif isinstance(caught_exception, BotoCoreError) and context.get(_PERHAPS):
+            caught_exception.kwargs[_PERHAPS] = True
         if (sent or isinstance(caught_exception, NotConnected)) and self._circuit.failed(
             context.get(_BEGAN, self._now()), sent=sent
         ):
@@ -123,8 +132,11 @@ class Watch:
         log(logging.WARNING, event, service=self._service, region=self._region)
 
 
-def heard_nothing(error: BotoCoreError | ClientError) -> bool:
-    """Whether an attempt of the call that ends with this error was sent and not answered."""
+def perhaps_happened(error: BotoCoreError | ClientError) -> bool:
+    """Whether an attempt of a call may have had its effect, though the call ends with this error.
+
+    It was sent and not answered, or answered with a fault of the server's.
+    """
     if isinstance(error, ClientError):
-        return bool(error.response.get("ResponseMetadata", {}).get(_HEARD_NOTHING))
-    return isinstance(error, _LOST) or bool(error.kwargs.get(_HEARD_NOTHING))
+        return bool(error.response.get("ResponseMetadata", {}).get(_PERHAPS))
+    return isinstance(error, _LOST) or bool(error.kwargs.get(_PERHAPS))

@@ -20,7 +20,7 @@ from botocore.session import Session as BotocoreSession
 from botocore.session import get_session
 
 from meshplane.kit.errors import Invalid
-from meshplane.platform.aws.attempts import Watch, heard_nothing
+from meshplane.platform.aws.attempts import Watch, perhaps_happened
 from meshplane.platform.aws.budget import THROTTLES
 from meshplane.platform.aws.circuit import Circuits
 from meshplane.platform.aws.errors import NO_CREDENTIALS, AwsRejected, AwsUnavailable
@@ -69,7 +69,7 @@ class Aws:
         circuits: Circuits | None = None,
     ) -> None:
         self.place = place
-        self.circuits = circuits if circuits is not None else Circuits()
+        self.circuits = circuits if circuits is not None else Circuits.of_place(place)
         self._core = session if session is not None else get_session()
         try:
             self._boto = boto3.session.Session(
@@ -109,7 +109,7 @@ class Aws:
                 service, operation, "ParamValidation", code="AWS_CALL_INVALID"
             ) from error
         except BotoCoreError as error:
-            lost = heard_nothing(error)
+            lost = perhaps_happened(error)
             reason = "no answer" if lost else type(error).__name__
             raise AwsUnavailable(service, operation, reason, may_have_happened=lost) from error
         return answer
@@ -225,7 +225,7 @@ class Aws:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _watch(self, service: str) -> Watch:
-        return Watch(service, self.place.region, self.circuits)
+        return Watch(service, self.place, self.circuits)
 
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -263,7 +263,7 @@ def _sts_of(place: AwsPlace, core: BotocoreSession, circuits: Circuits) -> Calla
             config=_config(place, service),
             **given,
         )
-        Watch(service, place.region, circuits).over(client)
+        Watch(service, place, circuits).over(client)
         return client
 
     return create
@@ -291,6 +291,6 @@ def _refusal(service: str, operation: str, error: ClientError) -> AwsRejected | 
         service, operation = "sts", "assume_role"
     if code in _LATER or status >= _SERVER_FAULT:
         # An answer of 5xx may come after the effect, and so may one to a second attempt.
-        perhaps = status >= _SERVER_FAULT or heard_nothing(error)
+        perhaps = status >= _SERVER_FAULT or perhaps_happened(error)
         return AwsUnavailable(service, operation, code, may_have_happened=perhaps)
     return AwsRejected(service, operation, code, answer=error.response)

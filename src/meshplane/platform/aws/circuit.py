@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import inf
 
 from meshplane.platform.aws.budget import Budget
+from meshplane.platform.aws.place import AwsPlace
 
 PROBE_SECONDS = 30.0
 """How long an open circuit waits between two attempts that it lets through."""
@@ -20,7 +21,7 @@ SILENT_SECONDS = 6.0
 """For how long nothing must have been heard before a circuit opens. Two attempts to connect take
 as long, and three addresses of a service that are tried one after another take less than 10 s."""
 MOST_LOST = 6
-"""How many requests in a row may stay without an answer: more than one call makes by itself."""
+"""How many requests in a row may stay without an answer; always more than one call makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,16 @@ class Circuit:
     Args:
         probe_seconds: between two attempts that are let through while it is open.
         now: a clock that only goes forward, in seconds.
+        most_lost: how many requests in a row may stay without an answer.
     """
 
     def __init__(
-        self, probe_seconds: float = PROBE_SECONDS, now: Callable[[], float] = time.monotonic
+        self,
+        probe_seconds: float = PROBE_SECONDS,
+        now: Callable[[], float] = time.monotonic,
+        most_lost: int = MOST_LOST,
     ) -> None:
-        self._probe_seconds, self._now = probe_seconds, now
+        self._probe_seconds, self._now, self._most_lost = probe_seconds, now, most_lost
         self._lock = threading.Lock()
         # When it was last heard of; what began before that says nothing of what came after.
         self._answered_at = now()
@@ -92,7 +97,8 @@ class Circuit:
             self._silent_since = min(self._silent_since, began)
             if sent:
                 self._lost += 1
-                opens = self._lost >= MOST_LOST and now - self._silent_since >= SILENT_SECONDS
+                self._apart_since = inf  # something was connected to
+                opens = self._lost >= self._most_lost and now - self._silent_since >= SILENT_SECONDS
             else:
                 self._apart_since = min(self._apart_since, began)
                 opens = now - self._apart_since >= SILENT_SECONDS
@@ -115,23 +121,31 @@ class Circuits:
     """Circuits and budgets of the services at one place, for all who call there. Thread-safe.
 
     Args:
-        probe_seconds, now: as `Circuit` has them.
+        probe_seconds, now, most_lost: as `Circuit` has them.
     """
 
     def __init__(
-        self, probe_seconds: float = PROBE_SECONDS, now: Callable[[], float] = time.monotonic
+        self,
+        probe_seconds: float = PROBE_SECONDS,
+        now: Callable[[], float] = time.monotonic,
+        most_lost: int = MOST_LOST,
     ) -> None:
         self.now = now
-        self._probe_seconds = probe_seconds
+        self._probe_seconds, self._most_lost = probe_seconds, most_lost
         self._lock = threading.Lock()
         self._known: dict[str, Circuit] = {}
         self._budgets: dict[str, Budget] = {}
+
+    @classmethod
+    def of_place(cls, place: AwsPlace) -> "Circuits":
+        """Those for a place: no one call opens a circuit by its own attempts."""
+        return cls(most_lost=max(MOST_LOST, place.most_attempts + 1))
 
     def of(self, service: str) -> Circuit:
         """The circuit of a service by botocore's name."""
         with self._lock:
             if service not in self._known:
-                self._known[service] = Circuit(self._probe_seconds, self.now)
+                self._known[service] = Circuit(self._probe_seconds, self.now, self._most_lost)
             return self._known[service]
 
     def budget(self, service: str) -> Budget:

@@ -165,14 +165,20 @@ class GroupCommit:
         give_up = time.monotonic() + _GIVE_UP_SECONDS
         tries = 0
         while True:
-            if self._head is None or self._head.staged is not None:
-                self._head = await self.settled_head()
-            if (ended := await work.landed(self._head)) is not None:
-                return self._done(work, ended), left
-            found = await work.planned(self._head.commit + 1, self._now())
+            try:
+                head, found = await self._looked(work)
+            except AwsUnavailable as error:
+                # Nothing was written by that, and what was sent before is looked for again.
+                if not error.is_throttled or time.monotonic() > give_up:
+                    raise
+                await asyncio.sleep(pause_seconds(tries))
+                tries += 1
+                continue
+            if isinstance(found, Attempt):
+                return self._done(work, found), left
             if not found.units:
                 return found.failed, left
-            attempt = self._built(self._head, work.batches, found)
+            attempt = self._built(head, work.batches, found)
             if _too_large(attempt):
                 if len(work.batches) == 1:
                     return await self._commit_large(work), left
@@ -186,6 +192,14 @@ class GroupCommit:
                 raise Unavailable("STORE_UNAVAILABLE", "The store is overloaded: try again.")
             await asyncio.sleep(pause_seconds(tries) if work.crowded else 0)
             tries += 1
+
+    async def _looked(self, work: "_Work") -> tuple[Head, Attempt | Plan]:
+        """The head; and what is to be done, or the attempt that was carried out after all."""
+        if self._head is None or self._head.staged is not None:
+            self._head = await self.settled_head()
+        head = self._head
+        ended = await work.landed(head)
+        return head, ended or await work.planned(head.commit + 1, self._now())
 
     def _built(self, head: Head, batches: Sequence[Batch], found: Plan) -> Attempt:
         now, token = self._now(), random_hex(32)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from logging import WARNING
+from logging import ERROR, WARNING
 from typing import Any
 
 from meshplane.kit.errors import MeshplaneError
@@ -107,12 +107,17 @@ class Logs:
         try:
             await self._polling()
             # Past what is known, the poller or a commit will tell.
-            behind = after < self._seen
-            if behind and (types is None or (await self.events_of(types, after, 1))[0]):
+            # What is known may be one too many, so the log itself is asked.
+            if after < self._seen and await self._has_after(types, after):
                 return
             await asyncio.wait([waiter], timeout=timeout_seconds)
         finally:
             del self._waiters[waiter]
+
+    async def _has_after(self, types: frozenset[str] | None, after: int) -> bool:
+        if types is None:
+            return bool(await self.events_after(after, 1))
+        return bool((await self.events_of(types, after, 1))[0])
 
     def committed(self, types: frozenset[str], last: int | None) -> None:
         """Tells that this process committed events of these types.
@@ -170,7 +175,8 @@ class Logs:
             raise
         self._polled = head.events
         self._seen = max(self._seen, self._polled)
-        self.stillness.saw(head.commit)
+        if self.stillness.saw(head.commit):
+            self._told_all()
         polled_first.set_result(None)
         while self._waiters or self.stillness.is_awaited:
             await asyncio.sleep(self._poll_seconds)
@@ -179,6 +185,8 @@ class Logs:
             except MeshplaneError as error:
                 # The next round asks again.
                 log(WARNING, "events_not_polled", code=error.code)
+            except Exception as error:  # noqa: BLE001 - those who rest rely on somebody looking
+                log(ERROR, "events_not_polled", exc_info=error)
 
     async def _tell_what_is_new(self) -> None:
         head = await self._head()
@@ -187,6 +195,8 @@ class Logs:
             self._told_all()
         while self._polled < head.events:
             events = await self.events_after(self._polled, _AUDIT_PAGE)
+            if not events:
+                break  # the log was set back, such as by a restore
             self._polled = events[-1].sequence
             self._seen = max(self._seen, self._polled)
             self._told(frozenset(event.type for event in events))

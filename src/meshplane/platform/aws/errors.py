@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from meshplane.kit.errors import MeshplaneError, Unavailable
+from meshplane.platform.aws.budget import THROTTLES
 
 _FIND = (
     "Clients of AWS look for them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in the profile "
@@ -71,7 +72,8 @@ class AwsUnavailable(Unavailable):
     """AWS did not answer, or has asked to come back later, and the attempts are used up.
 
     `may_have_happened` says that the request was sent and its answer lost: the effect may be there.
-    `advice` says more than what is said for such a reason.
+    `advice` says more than what is said for such a reason. `is_throttled` says that AWS asked for
+    fewer calls: who waits for something anyway asks again after a pause.
     """
 
     def __init__(
@@ -91,3 +93,4 @@ class AwsUnavailable(Unavailable):
         )
         self.service, self.operation, self.reason = service, operation, reason
         self.may_have_happened = may_have_happened
+        self.is_throttled = reason in THROTTLES

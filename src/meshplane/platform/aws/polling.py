@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from meshplane.kit.errors import Unavailable
+from meshplane.platform.aws.errors import AwsUnavailable
 
 T = TypeVar("T")
 _FIRST_SECONDS, _LONGEST_SECONDS, _GROWTH = 0.05, 5.0, 1.6
@@ -29,16 +30,22 @@ async def until(
         longest_seconds: the longest.
 
     Raises:
-        Unavailable: AWS_TOO_SLOW, it did not come.
+        Unavailable: AWS_TOO_SLOW, it did not come; AWS_UNAVAILABLE.
     """
     give_up = time.monotonic() + deadline_seconds
     pause = first_seconds
     while True:
-        found = await probe()
+        throttled = None
+        try:
+            found = await probe()
+        except AwsUnavailable as error:
+            if not error.is_throttled:
+                raise
+            found, throttled = None, error
         if found is not None:
             return found
         if time.monotonic() + pause > give_up:
-            raise Unavailable(
+            raise throttled or Unavailable(
                 "AWS_TOO_SLOW",
                 f"Waited {deadline_seconds:.0f} s until {what}, in vain. Try again later.",
             )

@@ -104,6 +104,8 @@ class Ending:
                 most_seconds = await self._next_seconds()
             except MeshplaneError as error:
                 log(WARNING, "grants_not_ended", code=error.code)
+            except Exception as error:  # noqa: BLE001 - nothing may end the looking for good
+                log(ERROR, "grants_not_ended", exc_info=error)
         await self._store.stillness.pause(_PAUSE_SECONDS, most_seconds)
 
     async def _next_seconds(self) -> float:

@@ -234,9 +234,14 @@ class Execution:
 
     def _look(self) -> None:
         """Looks whether it has ended, and takes the first rows if so."""
-        answer = self._aws.run(
-            "athena", "get_query_execution", QueryExecutionId=self._number.result()
-        )
+        try:
+            answer = self._aws.run(
+                "athena", "get_query_execution", QueryExecutionId=self._number.result()
+            )
+        except AwsUnavailable as error:
+            if not error.is_throttled:
+                raise
+            return  # it goes on, and is looked at again after a pause
         execution: dict[str, Any] = answer["QueryExecution"]
         state = execution["Status"]["State"]
         if state in {"FAILED", "CANCELLED"}:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from meshplane.kit.errors import MeshplaneError, Unavailable
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
-from meshplane.platform.aws.redshift import RedshiftPlace
+from meshplane.platform.aws.redshift import RedshiftPlace, look_at
 from meshplane.platform.telemetry import log
 from meshplane.services.query.sandbox import Outcome, Sink, Statement
 from meshplane.services.query.sandbox.faults import invalid, limit, refused, runtime
@@ -94,7 +94,7 @@ class RedshiftQueries:
         except TimeoutError:
             await self._stopped(number)
             raise limit(f"The statement took longer than {seconds:g} seconds.") from None
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Unavailable):
             await asyncio.shield(self._stopped(number))
             raise
         return Outcome(
@@ -138,7 +138,7 @@ class RedshiftQueries:
     async def _ended(self, number: str) -> None:
         pause = _FIRST_SECONDS
         while True:
-            shown = await self._aws.call("redshift-data", "describe_statement", Id=number)
+            shown = await look_at(self._aws, number)
             if shown["Status"] == "FINISHED":
                 return
             if shown["Status"] in {"FAILED", "ABORTED"}:

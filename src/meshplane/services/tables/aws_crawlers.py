@@ -107,7 +107,7 @@ class GlueCrawler:
             raise _failed("Its crawler was deleted meanwhile.")
         if crawler.get("State") != _READY:
             return None
-        if _last(crawler) == begun.before:
+        if _last(crawler) in (None, begun.before):
             # Not started, or so lately that it is not told yet; then Glue says that it runs.
             await self._start(crawler["Name"])
             return None
