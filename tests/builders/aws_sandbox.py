@@ -72,3 +72,18 @@ def aws_as(sandbox: AwsSandbox, role_arn: str, session: str = "test", **place: A
         }
         root.run("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
     return root.as_role(role_arn, session)
+
+
+def govern_lake(aws: Aws) -> None:
+    """Lets Lake Formation govern what is made from now on, whose admin is the root.
+
+    Args:
+        aws: as the account's root.
+    """
+    root = f"arn:aws:iam::{aws.place.account}:root"
+    settings = {
+        "DataLakeAdmins": [{"DataLakePrincipalIdentifier": root}],
+        "CreateDatabaseDefaultPermissions": [],
+        "CreateTableDefaultPermissions": [],
+    }
+    aws.run("lakeformation", "put_data_lake_settings", DataLakeSettings=settings)

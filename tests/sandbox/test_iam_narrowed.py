@@ -78,6 +78,13 @@ def make_role(aws: Aws, name: str = ROLE, **more: Any) -> None:
     aws.run("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=ANYBODY, **more)
 
 
+def boundary_of(root: Aws) -> str | None:
+    """The boundary that the role has now."""
+    told = root.run("iam", "get_role", RoleName=ROLE)["Role"].get("PermissionsBoundary", {})
+    arn: str | None = told.get("PermissionsBoundaryArn")
+    return arn
+
+
 # --- roles of projects --------------------------------------------------------------------------
 
 
@@ -98,6 +105,7 @@ def test_role_with_another_name__is_not_made(root: Aws, tables: Aws, name: str) 
     given = {"RoleName": name, "AssumeRolePolicyDocument": ANYBODY}
     bound = projects_boundary_arn(root.place)
     refused(tables, "iam", "create_role", **given, PermissionsBoundary=bound)
+    assert name not in {role["RoleName"] for role in root.run("iam", "list_roles")["Roles"]}
 
 
 def test_role_without_the_boundary__gets_no_policy_before_it_is_bounded(
@@ -129,6 +137,9 @@ def test_boundary__is_not_taken_off_nor_changed_by_who_makes_roles(root: Aws, ta
     )
     refused(tables, "iam", "delete_policy", PolicyArn=bound)
     refused(tables, "iam", "attach_role_policy", RoleName=ROLE, PolicyArn=bound)
+    assert boundary_of(root) == bound
+    versions = root.run("iam", "list_policy_versions", PolicyArn=bound)["Versions"]
+    assert [one["VersionId"] for one in versions] == ["v1"]
 
 
 def test_boundary__that_is_no_policy__is_refused_by_iam(root: Aws) -> None:
@@ -157,11 +168,14 @@ def test_policy__that_is_used_or_has_versions__is_not_deleted(root: Aws) -> None
 
 def test_remove__takes_off_this_boundary_and_no_other(sandbox: AwsSandbox, root: Aws) -> None:
     remove = acting_with(sandbox, part_policies()["remove"])
-    make_role(root, PermissionsBoundary=f"arn:aws:iam::{ACCOUNT}:policy/other")
+    other = f"arn:aws:iam::{ACCOUNT}:policy/other"
+    make_role(root, PermissionsBoundary=other)
     refused(remove, "iam", "delete_role_permissions_boundary", RoleName=ROLE)
+    assert boundary_of(root) == other
     bound = projects_boundary_arn(root.place)
     root.run("iam", "put_role_permissions_boundary", RoleName=ROLE, PermissionsBoundary=bound)
     remove.run("iam", "delete_role_permissions_boundary", RoleName=ROLE)
+    assert boundary_of(root) is None
     remove.close()
 
 
@@ -210,7 +224,10 @@ def test_keys__changes_none_that_others_use(root: Aws, keys: Aws, alias: str) ->
 def test_keys__gives_no_alias_outside_the_meshs_names(root: Aws, keys: Aws) -> None:
     key = key_of(root)
     refused(keys, "kms", "create_alias", AliasName="alias/shop", TargetKeyId=key)
-    keys.run("kms", "create_alias", AliasName=f"alias/{PREFIX}meshplane-sea", TargetKeyId=key)
+    mine = f"alias/{PREFIX}meshplane-sea"
+    keys.run("kms", "create_alias", AliasName=mine, TargetKeyId=key)
+    held = root.run("kms", "list_aliases", KeyId=key)["Aliases"]
+    assert [one["AliasName"] for one in held] == [mine]
 
 
 def test_keys__deletes_no_key_that_a_domain_has(keys: Aws) -> None:
@@ -235,6 +252,11 @@ def test_remove__deletes_keys_of_this_mesh_alone(sandbox: AwsSandbox, root: Aws)
     refused(remove, "kms", "delete_alias", AliasName=f"alias/{PREFIX}meshplane-shop")
     remove.run("kms", "schedule_key_deletion", KeyId=own, PendingWindowInDays=7)
     remove.run("kms", "delete_alias", AliasName=f"alias/{PREFIX}meshplane-sea")
+    states = {
+        key: root.run("kms", "describe_key", KeyId=key)["KeyMetadata"]["KeyState"]
+        for key in (own, *others)
+    }
+    assert states == {own: "PendingDeletion"} | dict.fromkeys(others, "Enabled")
     remove.close()
 
 

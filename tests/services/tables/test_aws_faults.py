@@ -24,7 +24,7 @@ from meshplane.services.tables.aws_glue import GlueCatalog
 from meshplane.services.tables.aws_projection import GlueProjection
 from meshplane.services.tables.ports import ColumnSpec
 from meshplane.services.tables.store import GLUE_TABLES, TABLES, TABLES_TABLE
-from tests.builders.aws_sandbox import aws_of, sandbox_in
+from tests.builders.aws_sandbox import aws_of, govern_lake, sandbox_in
 from tests.builders.stores import SqlitePlace
 
 KINDS = ("error", "lost_answer")
@@ -35,13 +35,7 @@ _MOST_TRIES = 4
 def running() -> Iterator[AwsSandbox]:
     with sandbox_in() as sandbox:
         aws = aws_of(sandbox)
-        root = f"arn:aws:iam::{aws.place.account}:root"
-        settings = {
-            "DataLakeAdmins": [{"DataLakePrincipalIdentifier": root}],
-            "CreateDatabaseDefaultPermissions": [],
-            "CreateTableDefaultPermissions": [],
-        }
-        aws.run("lakeformation", "put_data_lake_settings", DataLakeSettings=settings)
+        govern_lake(aws)
         yield sandbox
 
 

@@ -23,7 +23,7 @@ from meshplane.sandbox.iam_policy import Asked, decide
 from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.tables.aws_crawl_rights import CrawlRights
 from meshplane.services.tables.crawl_ports import CrawlBegun, Crawled
-from tests.builders.aws_sandbox import aws_of, sandbox_in
+from tests.builders.aws_sandbox import aws_of, govern_lake, sandbox_in
 from tests.builders.lakes import ELSEWHERE
 from tests.builders.raw_areas import RawPlace, csv, parquet, s3_area
 
@@ -35,13 +35,7 @@ def running() -> Iterator[AwsSandbox]:
     """A sandbox whose lake Lake Formation governs, with the role that `aws prepare` makes."""
     with sandbox_in() as sandbox:
         aws = aws_of(sandbox)
-        root = f"arn:aws:iam::{aws.place.account}:root"
-        settings = {
-            "DataLakeAdmins": [{"DataLakePrincipalIdentifier": root}],
-            "CreateDatabaseDefaultPermissions": [],
-            "CreateTableDefaultPermissions": [],
-        }
-        aws.run("lakeformation", "put_data_lake_settings", DataLakeSettings=settings)
+        govern_lake(aws)
         (role,) = roles_of("tables", aws.place)
         name = role_name(aws.place, role.name)
         trust = json.dumps(role.trust(aws.place.account))

@@ -17,7 +17,7 @@ from meshplane.services.tables.aws import S3TableFiles
 from meshplane.services.tables.aws_buckets import DomainBuckets
 from meshplane.services.tables.aws_glue import GlueCatalog, GlueMoved
 from meshplane.services.tables.aws_glue_shapes import GlueColumn, GlueEntry
-from tests.builders.aws_sandbox import aws_of, sandbox_in
+from tests.builders.aws_sandbox import aws_of, govern_lake, sandbox_in
 from tests.builders.lakes import NOON
 
 COLUMNS = (
@@ -31,13 +31,7 @@ COLUMNS = (
 def running() -> Iterator[AwsSandbox]:
     with sandbox_in() as sandbox:
         aws = aws_of(sandbox)
-        root = f"arn:aws:iam::{aws.place.account}:root"
-        settings = {
-            "DataLakeAdmins": [{"DataLakePrincipalIdentifier": root}],
-            "CreateDatabaseDefaultPermissions": [],
-            "CreateTableDefaultPermissions": [],
-        }
-        aws.run("lakeformation", "put_data_lake_settings", DataLakeSettings=settings)
+        govern_lake(aws)
         yield sandbox
 
 
