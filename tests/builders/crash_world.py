@@ -152,6 +152,11 @@ def open_store(folder: Path) -> SqliteStore:
     return SqliteStore(folder / "meshplane.db", TABLES, clock, id_maker(clock))
 
 
+def opened(folder: Path) -> Path:
+    """The file that says that a process has opened the store."""
+    return folder / "opened"
+
+
 def watch(store: SqliteStore, reaper: Reaper) -> None:
     """Puts the places of the commit into a store, from outside."""
     writer = store._writer
@@ -249,6 +254,7 @@ async def _live(plan: Plan, relay_of: Callable[..., Relay]) -> None:
     folder = Path(plan.folder)
     store, ledger, reaper = open_store(folder), Ledger(folder), Reaper(plan)
     watch(store, reaper)
+    opened(folder).touch()
     clock = SystemClock()
     relays = [
         relay_of(store, consumers(plan, store, ledger, reaper), clock) for _ in range(plan.relays)

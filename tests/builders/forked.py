@@ -2,11 +2,13 @@
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from typing import Any
 
-_LONGEST_SECONDS = 60.0
+_LONGEST_SECONDS, _LOOK_SECONDS = 60.0, 0.002
 
 
 def _context() -> ForkServerContext:
@@ -34,11 +36,26 @@ def run_together(target: Callable[..., None], arguments: Sequence[tuple[Any, ...
 
 
 def run_and_kill(
-    target: Callable[..., None], arguments: tuple[Any, ...], after_seconds: float
+    target: Callable[..., None],
+    arguments: tuple[Any, ...],
+    after_seconds: float,
+    begun: Path | None = None,
 ) -> int:
-    """Runs a function in a process and kills it after that time, if it has not ended by then."""
+    """Runs a function in a process and kills it after that time, if it has not ended by then.
+
+    Args:
+        target, arguments: what runs.
+        after_seconds: counted from the start, or from the moment that `begun` is there.
+        begun: a file that the process makes; one of an earlier process is taken away before.
+    """
+    if begun is not None:
+        begun.unlink(missing_ok=True)
     process = _context().Process(target=target, args=arguments)
     process.start()
+    give_up = time.monotonic() + _LONGEST_SECONDS
+    while begun is not None and not begun.exists() and process.is_alive():
+        assert time.monotonic() < give_up, f"{target.__name__} never began"
+        time.sleep(_LOOK_SECONDS)
     process.join(after_seconds)
     if process.exitcode is None:
         process.kill()

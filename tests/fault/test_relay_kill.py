@@ -24,6 +24,7 @@ from tests.builders.crash_world import (
     flawed,
     live,
     open_store,
+    opened,
     order,
 )
 from tests.builders.forked import run_and_kill, run_together, was_killed
@@ -38,9 +39,8 @@ def assert_no_problem(folder: Path, *, all_delivered: bool) -> None:
 
 
 def kill_once(folder: Path, plan: Plan, after_seconds: float) -> None:
-    assert was_killed(run_and_kill(live, (plan,), after_seconds))
-    if (folder / "meshplane.db").exists():
-        assert_no_problem(folder, all_delivered=False)
+    assert was_killed(run_and_kill(live, (plan,), after_seconds, opened(folder)))
+    assert_no_problem(folder, all_delivered=False)
 
 
 def assert_finishes(folder: Path) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.builders import seeds
 from tests.builders.crash_check import orders, problems_of_writes
-from tests.builders.crash_world import WRITING, Plan, flawed, live
+from tests.builders.crash_world import WRITING, Plan, flawed, live, opened
 from tests.builders.forked import run_and_kill, run_together, was_killed
 
 pytestmark = pytest.mark.fault
@@ -19,9 +19,9 @@ def kill_at_random(folder: Path, seed: int, kills: int) -> int:
     killed = 0
     for life in range(kills):
         plan = Plan(str(folder), seed * 1000 + life, writers=chance.choice([1, 8, 50]))
-        killed += was_killed(run_and_kill(live, (plan,), 0.05 + chance.random() * 0.15))
-        if (folder / "meshplane.db").exists():
-            assert problems_of_writes(folder) == []
+        after_seconds = 0.02 + chance.random() * 0.15
+        killed += was_killed(run_and_kill(live, (plan,), after_seconds, opened(folder)))
+        assert problems_of_writes(folder) == []
     assert killed == kills
     return orders(folder)
 
@@ -30,6 +30,16 @@ def kill_at_random(folder: Path, seed: int, kills: int) -> int:
 def test_kill_at_any_moment__loses_nothing_acknowledged(tmp_path: Path, part: int) -> None:
     seed = part * 5000 + random.SystemRandom().randrange(5000)
     assert kill_at_random(tmp_path, seed, kills=12) > 12
+
+
+def test_kill_while_tables_are_laid_out__the_next_start_lays_out_the_rest(tmp_path: Path) -> None:
+    chance = random.Random(seeds.fresh())
+    for life in range(8):
+        folder = tmp_path / str(life)
+        folder.mkdir()
+        run_and_kill(live, (Plan(str(folder), life, writers=1),), chance.random() * 0.06)
+        assert run_together(live, [(Plan(str(folder), 100 + life, writers=1, rounds=2),)]) == [0]
+        assert problems_of_writes(folder) == []
 
 
 @pytest.mark.long
