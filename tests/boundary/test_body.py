@@ -119,9 +119,9 @@ def test_body__that_is_not_json_is_malformed(raw: bytes) -> None:
     ids=range(5),
 )
 def test_body__that_is_too_deep_is_refused_quickly(raw: bytes) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     assert problem(raw).code == "JSON_TOO_DEEP"
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_body__with_brackets_in_text_is_not_deep() -> None:
@@ -157,9 +157,9 @@ NUMBER_BOMBS = {
 @pytest.mark.parametrize("number", NUMBER_BOMBS.values(), ids=NUMBER_BOMBS)
 @pytest.mark.parametrize("field", ["count", "extra"])
 def test_body__with_a_number_bomb_is_refused_quickly(field: str, number: bytes) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     found = problem(b'{"name":"a","%s":%s}' % (field.encode(), number))
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
     assert found.code in {"JSON_MALFORMED", "REQUEST_INVALID"}
     assert len(str(found.fields)) < 1000
 
@@ -171,10 +171,10 @@ def test_whole_number__takes_no_infinity(number: bytes) -> None:
 
 def test_body__with_many_problems_names_some_and_is_answered_quickly() -> None:
     members = [{"role": number} for number in range(20_000)]
-    begun = time.monotonic()
+    begun = time.process_time()
     found = problem(json.dumps({"name": "a", "members": members}).encode())
     assert len(found.fields) == 20
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_body__with_a_long_key_does_not_repeat_it_whole() -> None:

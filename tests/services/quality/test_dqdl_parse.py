@@ -238,12 +238,12 @@ def test_size__has_a_limit() -> None:
     ],
 )
 def test_long_texts__are_judged_in_bounded_time(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         parse(text[: 64 * 1024])
     except Invalid as problem:
         assert problem.code == "RULESET_INVALID"  # noqa: PT017 -- either answer will do, soon
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_rule_types__each_stand_in_a_ruleset_of_their_own() -> None:

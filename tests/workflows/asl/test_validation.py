@@ -237,15 +237,15 @@ def test_definition_of_a_megabyte__is_checked_in_seconds() -> None:
     }
     text = json.dumps(machine({**states, f"S{count}": END}))
     assert 900_000 < len(text) < 1_048_576
-    started = time.perf_counter()
+    started = time.process_time()
     validate(text)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_expressions_without_number__are_refused_in_seconds() -> None:
     output = {f"k{index}": f"{{% {index} %}}" for index in range(20_000)}
     state = {"Type": "Pass", "Output": output, "End": True}
-    started = time.perf_counter()
+    started = time.process_time()
     found = told(machine({"A": state}, QueryLanguage="JSONata"))
     assert [code for code, _ in found] == ["TOO_MANY_EXPRESSIONS"]
-    assert time.perf_counter() - started < 30
+    assert time.process_time() - started < 30
