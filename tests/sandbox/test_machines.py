@@ -3,18 +3,24 @@
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
+from meshplane.sandbox.fake import Caller
 from meshplane.sandbox.faults import Fault
+from meshplane.sandbox.request import Answer
 from meshplane.sandbox.server import AwsSandbox
-from tests.builders.aws_sandbox import aws_of, sandbox_in
+from meshplane.sandbox.stepfunctions import once_begun
+from tests.builders.aws_sandbox import REGION, aws_of, sandbox_in
 from tests.builders.toy_fake import answering, toy
 
 ROLE = "arn:aws:iam::111122223333:role/states"
+ROOT = "arn:aws:iam::111122223333:root"
+CALLER = Caller("111122223333", REGION, ROOT, ROOT, "AKIA")
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +168,21 @@ def test_definition__is_told_what_does_not_hang_together(
     with pytest.raises(AwsRejected) as refused:
         aws.run("stepfunctions", "create_state_machine", name="m", definition=text, roleArn=ROLE)
     assert refused.value.aws_code == "InvalidDefinition"
+
+
+def test_token__is_sent_while_another_execution_begins__is_sent_again_once_that_has_begun() -> None:
+    starting: list[Any] = [None, SimpleNamespace(callback_pool_manager=Answer(200))]
+
+    def answer() -> Answer:
+        found: Answer = starting.pop(0).callback_pool_manager
+        return found
+
+    assert once_begun(CALLER, answer).status == 200
+    assert starting == []
+
+
+def test_token__another_mistake_is_no_execution_that_begins() -> None:
+    starting: list[Any] = [SimpleNamespace(), SimpleNamespace(callback_pool_manager=Answer(200))]
+    with pytest.raises(AttributeError):
+        once_begun(CALLER, lambda: cast("Answer", starting.pop(0).callback_pool_manager))
+    assert len(starting) == 1

@@ -20,7 +20,7 @@ from meshplane.sandbox.moto_mount import MotoMount
 from meshplane.sandbox.refusals import invalid, planned, refusal, unmodelled
 from meshplane.sandbox.request import Answer, Request, read_signature
 from meshplane.sandbox.routing import Found, find_operation, protocol_of
-from meshplane.sandbox.stepfunctions import check_definition, wait_until_begun
+from meshplane.sandbox.stepfunctions import TO_EXECUTIONS, check_definition, once_begun
 
 HungUp = Callable[[float], bool]
 """Waits that many seconds at most for the client to end the connection; whether it did."""
@@ -166,12 +166,21 @@ class Front:
         if fake is not None and asked.service not in OVERLAID:
             raise FakeError("NotImplemented", f"The sandbox does not do {asked.title}.", 501)
         try:
-            return self._moto.answer(asked.service, asked.identity.caller, asked.request)
+            return self._by_moto(asked)
         except NotImplementedError as error:
             raise FakeError("NotImplemented", f"moto does not do {asked.title}.", 501) from error
         except Exception as error:
             text = "".join(traceback.format_exception(error))
             raise self._defect(f"moto failed at {asked.title}: {text}") from error
+
+    def _by_moto(self, asked: Asked) -> Answer:
+        caller = asked.identity.caller
+
+        def answer() -> Answer:
+            return self._moto.answer(asked.service, caller, asked.request)
+
+        is_to_machines = asked.service == "stepfunctions" and asked.operation.name in TO_EXECUTIONS
+        return once_begun(caller, answer) if is_to_machines else answer()
 
     def _check_before_moto(self, asked: Asked, parameters: dict[str, Any]) -> None:
         """Refuses what moto would let through, and gives it what it lacks."""
@@ -182,8 +191,6 @@ class Front:
                 iam.check_web_identity(parameters, enforced=self._enforce_iam)
             case "stepfunctions", "CreateStateMachine" | "UpdateStateMachine":
                 check_definition(parameters)
-            case "stepfunctions", "SendTaskHeartbeat" | "SendTaskSuccess" | "SendTaskFailure":
-                wait_until_begun(asked.identity.caller)
             case "iam", _:
                 caller = asked.identity.caller
                 iam_managed.load_named(caller.account, caller.region, parameters)

@@ -6,15 +6,22 @@ Source: Amazon States Language, "States", "Transitions" and "Terminal state"; th
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from meshplane.sandbox.fake import Caller, FakeError, Handler, World
+from meshplane.sandbox.request import Answer
+
+TO_EXECUTIONS = frozenset(
+    {"SendTaskFailure", "SendTaskHeartbeat", "SendTaskSuccess", "StopExecution"}
+)
+"""What moto takes to executions, and fails at where one has not begun: see `once_begun`."""
 
 _MOST = 100
 # moto reads the definition first, which takes seconds of a processor that others use as well.
 _BEGIN_SECONDS, _PAUSE_SECONDS = 30.0, 0.005
+_OF_ENVIRONMENTS = frozenset({"callback_pool_manager", "set_stop"})
 _TYPES = frozenset({"Choice", "Fail", "Map", "Parallel", "Pass", "Succeed", "Task", "Wait"})
 _ENDING = frozenset({"Fail", "Succeed"})
 _SCHEMA, _TARGET = "SCHEMA_VALIDATION_FAILED", "MISSING_TRANSITION_TARGET"
@@ -74,15 +81,32 @@ def check_definition(parameters: Mapping[str, Any]) -> None:
         )
 
 
-def wait_until_begun(caller: Caller) -> None:
-    """Waits until each execution that moto calls RUNNING has begun in its thread.
+def once_begun(caller: Caller, answer: Callable[[], Answer]) -> Answer:
+    """Gives moto's answer to a call that it takes to executions, once all of them have begun.
 
-    moto asks all of them for a token, and fails at one that has not begun.
+    moto calls an execution RUNNING before its thread has made what is asked for a token or told to
+    stop, and fails at one that has not: also at one that is started between the look and the call,
+    and then it is called again.
+
+    Args:
+        caller: whose executions they are.
+        answer: calls moto.
     """
+    give_up = time.monotonic() + _BEGIN_SECONDS
+    while True:
+        _wait_until_begun(caller, give_up)
+        try:
+            return answer()
+        except AttributeError as error:
+            is_early = error.obj is None and error.name in _OF_ENVIRONMENTS
+            if not is_early or time.monotonic() > give_up:
+                raise
+
+
+def _wait_until_begun(caller: Caller, give_up: float) -> None:
     from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
     backend = stepfunctions_parser_backends[caller.account][caller.region]
-    give_up = time.monotonic() + _BEGIN_SECONDS
     while time.monotonic() < give_up:
         machines = list(backend.state_machines)
         running = [one for machine in machines for one in list(machine.executions)]
