@@ -16,6 +16,8 @@ from meshplane.services.query.sandbox import Column, Limits, Sandbox, Statement
 from tests.builders.sandbox_world import KEY, Grants, see, whole, write
 
 NOTHING = Grants({})
+# Far less than a stuck statement may take by itself.
+GONE_SECONDS = 5.0
 STUCK = "SELECT levenshtein(repeat('ab', 200000), repeat('ba', 200000))"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, which Linux has")
 
@@ -53,6 +55,15 @@ async def until_gone(pids: set[int], seconds: float) -> set[int]:
             break
         await asyncio.sleep(0.02)
     return {pid for pid in pids if alive(pid)}
+
+
+async def until_one_is_gone(pids: set[int], seconds: float) -> bool:
+    """Whether one of them ends within so many seconds."""
+    for _ in range(int(seconds / 0.02)):
+        if not all(alive(pid) for pid in pids):
+            return True
+        await asyncio.sleep(0.02)
+    return False
 
 
 def opened(pid: int | str | None) -> int:
@@ -93,10 +104,8 @@ async def test_deadline__a_statement_stuck_in_one_call_is_killed(sandbox: Sandbo
         )
     assert raised.value.code == "SQL_LIMIT"
     assert time.monotonic() - started < 1.0
-    # Two waited and one of them was used; that one is gone a second after the deadline.
-    used = waiting - (waiting & children(sandbox.zygote_pid)) or waiting
-    left = await until_gone(used, 1.0)
-    assert len(left) < len(waiting)
+    # Two waited and one of them was used; that one is gone soon after the deadline.
+    assert await until_one_is_gone(waiting, GONE_SECONDS)
 
 
 async def test_deadline__holds_while_the_resolver_takes_its_time(sandbox: Sandbox) -> None:
@@ -117,8 +126,7 @@ async def test_cancelled__a_statement_that_nobody_waits_for_ends(sandbox: Sandbo
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    gone = await until_gone(busy, 1.0)
-    assert len(gone) < len(busy)
+    assert await until_one_is_gone(busy, GONE_SECONDS)
 
 
 async def test_fork_server__killed_while_idle_is_started_anew(sandbox: Sandbox) -> None:
@@ -129,7 +137,7 @@ async def test_fork_server__killed_while_idle_is_started_anew(sandbox: Sandbox) 
     found = await see(sandbox, NOTHING, "SELECT 1")
     assert found.rows == [[1]]
     assert sandbox.zygote_pid != before
-    assert await until_gone(waiting, 1.0) == set()
+    assert await until_gone(waiting, GONE_SECONDS) == set()
 
 
 async def test_fork_server__killed_under_a_statement_runs_it_again(sandbox: Sandbox) -> None:
@@ -156,7 +164,7 @@ async def test_stop__leaves_no_process(anyio_backend: str) -> None:
     await sandbox.start()
     pids = await warm(sandbox) | {sandbox.zygote_pid or 0}
     await sandbox.stop()
-    assert await until_gone(pids, 1.0) == set()
+    assert await until_gone(pids, GONE_SECONDS) == set()
     with pytest.raises(Unavailable):
         await sandbox.run(Statement("SELECT 1"), NOTHING.resolve(), KEY)
 
