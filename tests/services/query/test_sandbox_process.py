@@ -40,30 +40,38 @@ def children(pid: int | None) -> set[int]:
     }
 
 
+def state(pid: int) -> str:
+    """What a process does, as ps tells it: `R` runs, `Z` has ended; empty: there is none."""
+    shown = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return shown.stdout.strip()
+
+
 def alive(pid: int) -> bool:
     """Does it run? One that has ended and that nobody has reaped does not."""
-    state = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return bool(state) and not state.startswith("Z")
+    return bool(state(pid)) and not state(pid).startswith("Z")
 
 
 async def until_gone(pids: set[int], seconds: float) -> set[int]:
     """Those that still live after so many seconds."""
+    left = pids
     for _ in range(int(seconds / 0.02)):
-        if not any(alive(pid) for pid in pids):
+        left = {pid for pid in left if alive(pid)}
+        if not left:
             break
         await asyncio.sleep(0.02)
-    return {pid for pid in pids if alive(pid)}
+    return left
 
 
-async def until_one_is_gone(pids: set[int], seconds: float) -> bool:
-    """Whether one of them ends within so many seconds."""
-    for _ in range(int(seconds / 0.02)):
-        if not all(alive(pid) for pid in pids):
-            return True
+async def until_running(pids: set[int], most: int, least: int = 0) -> set[int]:
+    """Those of the processes that run, once they are no more and no fewer than said."""
+    for _ in range(500):
+        running = {pid for pid in pids if state(pid).startswith("R")}
+        if least <= len(running) <= most:
+            return running
         await asyncio.sleep(0.02)
-    return False
+    raise AssertionError(f"of {len(pids)} processes, never {least} to {most} run")
 
 
 def opened(pid: int | str | None) -> int:
@@ -104,8 +112,10 @@ async def test_deadline__a_statement_stuck_in_one_call_is_killed(sandbox: Sandbo
         )
     assert raised.value.code == "SQL_LIMIT"
     assert time.monotonic() - started < 1.0
-    # Two waited and one of them was used; that one is gone soon after the deadline.
-    assert await until_one_is_gone(waiting, GONE_SECONDS)
+    # Two waited and one of them was used; that one is gone a second after the deadline.
+    used = waiting - (waiting & children(sandbox.zygote_pid)) or waiting
+    left = await until_gone(used, 1.0)
+    assert len(left) < len(waiting)
 
 
 async def test_deadline__holds_while_the_resolver_takes_its_time(sandbox: Sandbox) -> None:
@@ -119,14 +129,14 @@ async def test_deadline__holds_while_the_resolver_takes_its_time(sandbox: Sandbo
 
 
 async def test_cancelled__a_statement_that_nobody_waits_for_ends(sandbox: Sandbox) -> None:
-    await warm(sandbox)
+    waiting = await warm(sandbox)
+    await until_running(waiting, most=0)
     task = asyncio.create_task(sandbox.run(Statement(STUCK), NOTHING.resolve(), KEY))
-    await asyncio.sleep(0.3)
-    busy = children(sandbox.zygote_pid)
+    busy = await until_running(waiting, least=1, most=1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await until_one_is_gone(busy, GONE_SECONDS)
+    assert await until_gone(busy, GONE_SECONDS) == set()
 
 
 async def test_fork_server__killed_while_idle_is_started_anew(sandbox: Sandbox) -> None:
