@@ -9,7 +9,8 @@ use it tells more than the ratio. What the emulator takes says nothing of AWS, w
 takes longer and the adapters' share is smaller.
 
 Athena: the statement's own gate, policy and translation are part of the call, as no statement runs
-without them; of a statement that was sent before, the translation is kept. The sandbox has an
+without them; of a statement that was sent before, with whatever values, the translation is kept. A
+new one differs from all before it in its text. The sandbox has an
 answer at the first poll, so nobody sleeps: with its usual second poll both would wait 50 ms more.
 """
 
@@ -217,16 +218,19 @@ async def compared(
     return Ratio(name, value, TARGET, False, parts)
 
 
-async def athena(world: World, *, is_new: bool) -> Ratio:
-    """A small statement from its text to its typed rows; the same again, or another each time."""
+async def athena(world: World, sent: str) -> Ratio:
+    """A small statement from its text to its typed rows: `again`, with another `value`, `new`."""
     aws, numbers = world.aws, count(100)
     queries = AthenaQueries(aws, lambda _: ROLE, lambda one: project_workgroup(aws.place, one))
 
-    def text() -> str:
-        return f"{SQL} LIMIT {next(numbers) if is_new else 100}"
+    def asked() -> tuple[str, list[int]]:
+        if sent == "value":
+            return SQL.replace("GROUP", "AND id < ? GROUP"), [next(numbers)]
+        return f"{SQL} LIMIT {next(numbers) if sent == 'new' else 100}", []
 
     async def ours() -> None:
-        outcome = await queries.run(Asked(Statement(text()), world.access()))
+        text, values = asked()
+        outcome = await queries.run(Asked(Statement(text, values or None), world.access()))
         assert json.loads(outcome.body) == ANSWER
 
     await ours()
@@ -235,11 +239,13 @@ async def athena(world: World, *, is_new: bool) -> Ratio:
     workgroup = project_workgroup(aws.place, PROJECT)
 
     def bare() -> None:
+        text, values = asked()
         number = client.start_query_execution(
-            QueryString=text(),
+            QueryString=text,
             QueryExecutionContext={"Catalog": "AwsDataCatalog"},
             WorkGroup=workgroup,
             ClientRequestToken=uuid.uuid4().hex,
+            **({"ExecutionParameters": [str(one) for one in values]} if values else {}),
         )["QueryExecutionId"]
         pause = FIRST_SECONDS
         while True:
@@ -261,7 +267,11 @@ async def athena(world: World, *, is_new: bool) -> Ratio:
         ]
         assert json.loads(json.dumps(typed)) == ANSWER
 
-    name = "a new small query" if is_new else "a small query again"
+    name = {
+        "again": "a small query again",
+        "value": "a small query with another value",
+        "new": "a new small query",
+    }[sent]
     return await compared(f"Athena: {name} ÷ start, poll, results", ours, bare)
 
 
@@ -384,7 +394,7 @@ async def measure(url: str, keys: tuple[str, str]) -> list[Ratio]:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
-        found = [await athena(world, is_new=is_new) for is_new in (False, True)]
+        found = [await athena(world, sent) for sent in ("again", "value", "new")]
         found += [await one(world) for one in (s3, glue, bus, workflows)]
         for pair in (*await portal(aws, ACCOUNT), *await lake(aws, ACCOUNT, DOMAIN)):
             found.append(await compared(*pair))

@@ -1,8 +1,10 @@
 """Athena's parts, one by one: costs, workgroups, lost answers, errors, and rows made of texts."""
 
+import asyncio
 import datetime as dt
 import decimal
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ import pytest
 from meshplane.kit.errors import MeshplaneError
 from meshplane.sandbox.faults import Fault
 from meshplane.sandbox.server import AwsSandbox
-from meshplane.services.query.aws_athena import Workgroups, WorkgroupSettings
+from meshplane.services.query.aws_athena import Execution, Workgroups, WorkgroupSettings
 from meshplane.services.query.aws_failures import NoRight, failure
 from meshplane.services.query.aws_rows import Columns
+from meshplane.services.query.aws_sql import Translated, parse, translate
 from meshplane.services.query.ports import Asked
 from meshplane.services.query.sandbox import Limits, Statement
 from tests.builders.aws_sandbox import aws_of, sandbox_in
@@ -72,6 +75,14 @@ def test_text__becomes_the_value_that_it_is(
     batch = columns.batch([{"Data": [{"VarCharValue": text}]}, {"Data": [{}]}])
     assert batch.column(0).to_pylist() == [value, None]
     assert columns.columns == [{"name": "v", "type": sql_type}]
+
+
+@pytest.mark.parametrize("count", [3, 500])
+def test_text__of_whole_numbers_is_read_one_by_one_and_at_once_alike(count: int) -> None:
+    columns = Columns([{"Name": "v", "Type": "bigint", "Precision": 0, "Scale": 0}])
+    numbers = [None, -(2**63), 2**63 - 1] + [n * 7919 for n in range(count - 3)]
+    cells = [{} if n is None else {"VarCharValue": str(n)} for n in numbers]
+    assert columns.batch([{"Data": [cell]} for cell in cells]).column(0).to_pylist() == numbers
 
 
 def test_text__of_a_decimal_keeps_its_places() -> None:
@@ -256,6 +267,53 @@ async def test_cancel__before_the_start_is_answered_leaves_nothing_running(
         assert still == []
     finally:
         engines.athena.polls_before_end = 0
+
+
+async def test_cancel__of_a_statement_that_is_still_translated_hands_nothing_in(
+    engines: Engines,
+) -> None:
+    await engines.ask("athena", "SELECT n FROM own")
+    before = await _executions(engines)
+    begun, translated = threading.Event(), threading.Event()
+
+    def slowly() -> Translated:
+        begun.set()
+        translated.wait(10)
+        parsed = parse("SELECT 1 AS n")
+        return translate(parsed, [], None)
+
+    execution = Execution(engines.as_role, GROUP, slowly)
+    beginning = asyncio.ensure_future(execution.begin())
+    await asyncio.to_thread(begun.wait, 10)
+    beginning.cancel()
+    with anyio.fail_after(5):
+        await execution.stop()  # which does not wait for the translation
+    await asyncio.gather(beginning, return_exceptions=True)
+    [thread] = [one for one in asyncio.all_tasks() if "in_thread" in repr(one.get_coro())]
+    translated.set()
+    await thread
+    assert await _executions(engines) == before
+
+
+async def test_statement__that_cannot_be_translated_is_refused_and_not_handed_in(
+    engines: Engines,
+) -> None:
+    await engines.ask("athena", "SELECT n FROM own")
+    before = await _executions(engines)
+    for sql in ("SELECT nothing FROM own", "SELECT n FROM own WHERE n = ?"):
+        assert (await engines.ask("athena", sql)).code == "SQL_INVALID"
+    assert await _executions(engines) == before
+
+
+async def test_statement__with_other_values_is_the_same_statement(engines: Engines) -> None:
+    engine = engines.engine("athena")
+    for least, rows in ((1, 2), (2, 1), ("x", None), (0, 2)):
+        asked = Asked(Statement("SELECT n FROM own WHERE n >= ?", [least]), engines.reading())
+        if rows is None:
+            with pytest.raises(MeshplaneError):
+                await engine.run(asked)
+        else:
+            assert (await engine.run(asked)).row_count == rows
 
 
 async def _running(engines: Engines) -> list[str]:

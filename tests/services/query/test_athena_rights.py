@@ -1,5 +1,6 @@
 """The role that acts as a project may query by its own policy, and by nothing more."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.projects.aws import AwsWorkspaces, role_name
+from meshplane.services.projects.aws_policies import trust_policy
 from meshplane.services.projects.repositories import Repositories
 from tests.builders.aws_sandbox import sandbox_in
 from tests.builders.two_engines import BUCKET, PROJECT, Engines
@@ -27,6 +29,12 @@ async def test_role__queries_by_the_policy_that_its_workspace_gave_it(
     engines = Engines(strict, tmp_path)
     await engines.prepare()
     without = await engines.ask("athena", "SELECT n FROM own")
+    engines.aws.run(
+        "iam",
+        "update_assume_role_policy",
+        RoleName=role_name(PROJECT),
+        PolicyDocument=json.dumps(trust_policy(engines.aws.place.account)),
+    )
     workspaces = AwsWorkspaces(engines.aws, Repositories(tmp_path / "code", SystemClock()))
     workspaces.prepare(BUCKET, PROJECT)
     told = await engines.ask("athena", "SELECT n FROM own ORDER BY n")

@@ -1,10 +1,14 @@
 """How a statement is written for Athena: what is looked up, and what would never end."""
 
 import time
+from typing import Any
 
 import pytest
 
 from meshplane.kit.errors import MeshplaneError
+from meshplane.services.query.aws_dialect import REWRITTEN
+from meshplane.services.query.aws_grammar import KNOWN
+from meshplane.services.query.aws_names import UNTYPED
 from meshplane.services.query.aws_redshift_sql import translate as over_redshift
 from meshplane.services.query.aws_sql import Seen, Translated, parse, translate
 from meshplane.services.query.column_sources import column_sources
@@ -24,9 +28,9 @@ PLAIN = _crew(Scope(None, dict.fromkeys(NAMES)))
 MASKED = _crew(Scope(None, dict.fromkeys(NAMES, Mask("null"))))
 
 
-def _told(sql: str, seen: Seen = PLAIN) -> Translated:
+def _told(sql: str, seen: Seen = PLAIN, given: Any = None) -> Translated:
     parsed = parse(sql)
-    return translate(parsed, [seen] * len(parsed.names), None)
+    return translate(parsed, [seen] * len(parsed.names), given)
 
 
 def _doubling(times: int) -> str:
@@ -62,6 +66,103 @@ def test_type__of_one_statement_is_not_that_of_another() -> None:
     first = _told("SELECT CAST(größe AS VARCHAR) || port AS x FROM sea.crew")
     again = [_told("SELECT CAST(größe AS VARCHAR) || port AS x FROM sea.crew") for _ in range(3)]
     assert all(one == first for one in again)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT /* sqlglot.meta case_sensitive */ PORT FROM sea.crew",
+        "SELECT PORT /* sqlglot.meta case_sensitive */ FROM Sea.CREW -- sqlglot.meta replace=false",
+    ],
+)
+def test_comment__changes_no_name(sql: str) -> None:
+    assert '"crew"."port"' in _told(sql).sql
+
+
+def test_count__of_nothing_counts_rows_wherever_it_is_named() -> None:
+    told = _told("SELECT port, count() AS n FROM crew GROUP BY ALL HAVING n > 1 ORDER BY ALL")
+    assert told.sql.count("COUNT(*)") == 2
+
+
+def test_part__of_a_part_of_a_date_is_spelled_out() -> None:
+    told = _told("SELECT date_part('year', date_trunc('year', at)) AS y FROM crew WHERE id > 1")
+    assert "EXTRACT(YEAR FROM" in told.sql
+
+
+UNTYPED_ONES = [
+    "SELECT port, count(*) AS n FROM sea.crew WHERE id > 10 GROUP BY port ORDER BY n DESC LIMIT 3",
+    "SELECT port, upper(port) AS u FROM crew WHERE port LIKE 'K%' AND NOT (id = 1 OR id IN (2, 3))",
+    "SELECT a.port, max(b.id) AS m FROM crew a JOIN crew b USING (port) GROUP BY 1 HAVING m > 3",
+    "SELECT id FROM crew WHERE id > (SELECT min(id) FROM crew c WHERE c.port = crew.port)",
+    "SELECT port, rank() OVER (PARTITION BY port ORDER BY id) AS r FROM crew QUALIFY r < 3",
+    "WITH w AS (SELECT port AS p, sum(id * 2) AS s FROM crew GROUP BY ALL) SELECT -s AS t FROM w",
+    "SELECT CASE WHEN id > 3 THEN 'a' ELSE lower(port) END AS x, coalesce(port, '') AS y FROM crew",
+    "SELECT port FROM crew UNION SELECT port FROM crew WHERE id BETWEEN 1 AND 3 ORDER BY port",
+    "SELECT DISTINCT port FROM crew WHERE EXISTS (SELECT 1 FROM crew c WHERE c.id = crew.id)",
+    "SELECT id FROM crew WHERE port = ? AND id < ? ORDER BY 1",
+]
+
+
+@pytest.mark.parametrize("sql", UNTYPED_ONES)
+def test_statement__that_asks_for_no_types_is_written_as_if_it_did(sql: str) -> None:
+    """What a list holds is always told, so types are looked for where a table has one."""
+    columns = (Column("id", 1, "BIGINT"), Column("port", 2, "VARCHAR"))
+    names: dict[str, None] = {"id": None, "port": None}
+    plain = Seen(Relation("sea", "crew", (), columns, (Scope(None, names),)))
+    more = (*columns, Column("tags", 3, "VARCHAR[]"))
+    listed = Seen(Relation("sea", "crew", (), more, (Scope(None, {**names, "tags": None}),)))
+    given = ["Kiel", 3] if "?" in sql else None
+    assert {type(node) for node in parse(sql).held.nodes} <= UNTYPED
+    assert _told(sql, plain, given) == _told(sql, listed, given)
+
+
+def test_words__that_ask_for_types_are_those_that_are_rewritten_by_them() -> None:
+    assert UNTYPED <= KNOWN
+    assert not UNTYPED & REWRITTEN
+
+
+@pytest.mark.parametrize(
+    ("sql", "first", "other", "parameters"),
+    [
+        ("id > ?", [1], [22], ("22",)),
+        ("port = ? OR port = ?", ["a", "b"], ["it's", "b"], ("'it''s'", "'b'")),
+        ("at > $since", {"since": "2024-01-01"}, {"since": "2025-02-03 04:05"}, None),
+        ("at > ? AND port < ?", ["2024-01-01", "x"], ["2025-01-01", "2024-01-01"], None),
+        ("größe > ? AND id IN (?, ?)", [1.5, 1, None], [2.25, 7, None], ("2.25E0", "7")),
+    ],
+)
+def test_values__of_the_same_kinds_are_put_into_what_was_translated(
+    sql: str, first: Any, other: Any, parameters: tuple[str, ...] | None
+) -> None:
+    text = f"SELECT id FROM sea.crew WHERE {sql}"
+    again = _told(text, given=first).given(other)
+    assert again == _told(text, given=other)
+    assert again is not None
+    assert parameters is None or again.parameters == parameters
+
+
+@pytest.mark.parametrize(("first", "other"), [("2024-01-01", "soon"), ("soon", "2024-01-01")])
+def test_value__that_is_a_time_where_the_other_was_none_is_translated_anew(
+    first: str, other: str
+) -> None:
+    text = "SELECT id FROM sea.crew WHERE at > ?"
+    assert _told(text, given=[first]).given([other]) is None
+    assert _told(text, given=[first]).sql != _told(text, given=[other]).sql
+
+
+@pytest.mark.parametrize(("other", "code"), [(2**70, "SQL_REFUSED"), ("x" * 2_000, "SQL_LIMIT")])
+def test_value__that_may_not_be_one_is_refused_in_what_was_translated(
+    other: Any, code: str
+) -> None:
+    first = _told("SELECT id FROM sea.crew WHERE id > ?", given=[1])
+    with pytest.raises(MeshplaneError) as told:
+        first.given([other])
+    assert told.value.code == code
+
+
+def test_number__is_never_read_as_a_time() -> None:
+    told = _told("SELECT id FROM sea.crew WHERE at > ?", given=[1202401015])
+    assert told.parameters == ("1202401015",)
 
 
 def test_columns__made_of_one_another_are_put_in_their_places() -> None:

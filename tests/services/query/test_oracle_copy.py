@@ -18,7 +18,7 @@ from tests.builders.oracle_seeds import assert_clean, play_all
 from tests.builders.planted_leaks import WRONG_ANSWERS, Plant
 from tests.builders.sandbox_world import Grants, see
 
-ORDINARY, MANY = 2_000, 20_000
+ORDINARY, MANY = 1_000, 20_000
 # Worlds in which something was found once, in the product or in the oracle.
 KEPT = (1, 2, 3, 7, 42, 100_000, 100_102)
 BY_CHILDREN = 60

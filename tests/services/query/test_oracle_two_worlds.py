@@ -19,7 +19,7 @@ from tests.builders.oracle_two_worlds import play_two_worlds, two_worlds
 from tests.builders.planted_leaks import LEAKS, Plant
 from tests.builders.sandbox_world import Grants, see
 
-ORDINARY, MANY = 2_000, 20_000
+ORDINARY, MANY = 1_000, 20_000
 # Pairs in which something was found once, in the product or in the oracle.
 KEPT = (1, 3, 4, 6, 529, 200_003, 200_048, 300_009, 100_351)
 

@@ -26,6 +26,7 @@ from meshplane.platform.aws.circuit import Circuits
 from meshplane.platform.aws.errors import NO_CREDENTIALS, AwsRejected, AwsUnavailable
 from meshplane.platform.aws.place import AwsPlace
 
+# For each service that is called: one that is slow takes no thread from the others.
 _THREADS = 16
 
 T = TypeVar("T")
@@ -83,7 +84,7 @@ class Aws:
         self._clients: dict[str, Any] = {}
         self._roles: dict[tuple[str, str], Aws] = {}
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._pools: dict[str, ThreadPoolExecutor] = {}
 
     def run(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """One call; blocks.
@@ -118,14 +119,18 @@ class Aws:
         """As `run`, without blocking the event loop."""
         # Threads may all be waiting for a service that does not answer: this needs none.
         self._watch(service).demand_answers(operation)
-        return await self.in_thread(partial(self.run, service, operation, **parameters))
+        return await self.in_thread(service, partial(self.run, service, operation, **parameters))
 
-    async def in_thread(self, work: Callable[[], T]) -> T:
+    async def in_thread(self, service: str, work: Callable[[], T]) -> T:
         """Work that blocks, such as several calls of `run` one after another, in one thread.
 
         To wait for a thread takes up to half a millisecond, which short calls need not pay each.
+
+        Args:
+            service: that it calls: it takes one of the threads for that.
+            work: what to do.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads(), work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads(service), work)
 
     def run_pages(
         self, service: str, operation: str, /, **parameters: Any
@@ -155,7 +160,7 @@ class Aws:
         loop = asyncio.get_running_loop()
         pages = self.run_pages(service, operation, **parameters)
         while True:
-            page = await loop.run_in_executor(self._threads(), next, pages, None)
+            page = await loop.run_in_executor(self._threads(service), next, pages, None)
             if page is None:
                 return
             yield page
@@ -216,22 +221,24 @@ class Aws:
             roles, clients = list(self._roles.values()), list(self._clients.values())
             self._roles.clear()
             self._clients.clear()
-            pool, self._pool = self._pool, None
+            pools = list(self._pools.values())
+            self._pools.clear()
         for role in roles:
             role.close()
         for client in clients:
             client.close()
-        if pool is not None:
+        for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _watch(self, service: str) -> Watch:
         return Watch(service, self.place, self.circuits)
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def _threads(self, service: str) -> ThreadPoolExecutor:
         with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
-            return self._pool
+            if service not in self._pools:
+                name = f"aws-{service}"
+                self._pools[service] = ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
+            return self._pools[service]
 
     def _assumed(
         self, role_arn: str, session_name: str, more: Mapping[str, Any]

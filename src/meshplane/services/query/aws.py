@@ -11,10 +11,11 @@ Needs AWS: how Lake Formation and Athena decide is shown here by fakes that foll
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -38,6 +39,9 @@ from meshplane.services.query.sandbox.faults import limit, refused
 from meshplane.services.query.sandbox.text import check_text
 from meshplane.services.query.versions import VersionedAccess
 from meshplane.services.tables.api import QueryResult, Scan, TablesApi, TableSummary
+
+if TYPE_CHECKING:  # it loads the parser
+    from meshplane.services.query.aws_sql import Translated
 
 _PARAMETER_BYTES = 1024 * 1024
 _FEW_ROWS = 50
@@ -88,12 +92,12 @@ class AthenaQueries:
         workgroup = self._workgroup_of(project.project_id)
         output = f"s3://{project.bucket}/temp/{project.project_id}/"
         await self._workgroups.ensure(workgroup, output)
-        execution = Execution(aws, workgroup, ready.sql, ready.parameters)
+        execution = Execution(aws, workgroup, ready.translate)
         try:
             async with asyncio.timeout(seconds):
                 await execution.begin()
                 ended = await execution.ended()
-                body, told = await _encoded(execution, ready, statement, sink)
+                body, told = await _encoded(execution, statement, sink)
         except NoRight as error:
             raise _not_in_the_lake(asked.access) from error
         except WorkgroupLost:
@@ -130,7 +134,11 @@ class AthenaQueries:
             for relation in ready.relations
             for column in shown_columns(relation)
         ]
-        rows.append(["", "", "", ready.sql])
+        if isinstance(ready, _Elsewhere):
+            sql = ready.sql
+        else:
+            sql = (await asyncio.to_thread(ready.translate)).sql
+        rows.append(["", "", "", sql])
         names = ("schema", "relation", "name", "text")
         return Outcome(
             columns=tuple({"name": name, "type": "VARCHAR"} for name in names),
@@ -143,7 +151,7 @@ class AthenaQueries:
         )
 
     async def _ready(self, asked: Asked) -> "_Ready | _Elsewhere":
-        """The statement in its engine's words, over what its sender may read."""
+        """The statement over what its sender may read."""
         from meshplane.services.query.aws_sql import Seen, parse
 
         statement, access = asked.statement, asked.access
@@ -172,8 +180,8 @@ class AthenaQueries:
             Seen(relation, snapshot_id, instant)
             for relation, (snapshot_id, instant) in zip(relations, versions, strict=True)
         ]
-        told = await self._translations.told(read, statement, seen)
-        return _Ready(told.sql, told.parameters, told.lists, read.names, tuple(relations), project)
+        translate = partial(self._translations.told, read, statement, seen)
+        return _Ready(translate, read.names, tuple(relations), project)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +207,16 @@ class _Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """What can be handed in, and as which project."""
+    """What can be handed in when it is translated, which takes a thread; and as which project."""
 
-    sql: str
-    parameters: tuple[str, ...]
-    lists: Mapping[int, str]
+    translate: Callable[[], "Translated"]
     names: tuple[RelationName, ...]
     relations: tuple[Relation, ...]
     project: ProjectSummary
 
 
 async def _encoded(
-    execution: Execution, ready: _Ready, statement: Statement, sink: Sink | None
+    execution: Execution, statement: Statement, sink: Sink | None
 ) -> tuple[bytes, Any]:
     """The body of the answer, empty where a sink took it, and what is told of it."""
     from meshplane.services.query.aws_rows import Columns
@@ -228,7 +234,7 @@ async def _encoded(
     try:
         async for told, rows in pages:
             if encoding is None or columns is None:
-                columns = Columns(told, ready.lists)
+                columns = Columns(told, execution.lists)
                 encoding = Encoding(
                     columns.columns,
                     columns.schema,

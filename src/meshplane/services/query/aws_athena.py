@@ -3,12 +3,13 @@
 import asyncio
 import math
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from logging import WARNING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshplane.kit.errors import MeshplaneError, Unavailable
 from meshplane.platform.aws.calls import Aws
@@ -17,6 +18,9 @@ from meshplane.platform.telemetry import log
 from meshplane.services.query.aws_failures import failure, unavailable
 from meshplane.services.query.sandbox import Spent
 from meshplane.services.query.sandbox.faults import invalid
+
+if TYPE_CHECKING:  # it loads the parser
+    from meshplane.services.query.aws_sql import Translated
 
 _CATALOG = "AwsDataCatalog"
 _ENCRYPTION = "EncryptionConfiguration"
@@ -149,52 +153,59 @@ class Workgroups:
 class Execution:
     """One statement on Athena, as a role.
 
-    Each wait for a thread takes as long as a tenth of a short call, so calls that follow each other
-    are made in one.
+    Each wait for a thread takes as long as a tenth of a short call, so what follows each other is
+    done in one: the translation, and calls.
 
     Args:
         aws: as the role.
         workgroup: the project's.
-        sql: the query string.
-        parameters: the values of its `?`, as literals.
+        translate: gives what Athena is told; blocks.
     """
 
-    def __init__(self, aws: Aws, workgroup: str, sql: str, parameters: Sequence[str]) -> None:
+    def __init__(self, aws: Aws, workgroup: str, translate: Callable[[], "Translated"]) -> None:
         self._aws = aws
         self._workgroup = workgroup
-        self._sql = sql
-        self._parameters = list(parameters)
+        self._translate = translate
+        self.lists: Mapping[int, str] = {}
+        self._handing_in = threading.Lock()
+        self._is_handed_in = self._is_stopped = False
         self._beginning: asyncio.Future[None] | None = None
         self._number: Future[str] = Future()
         self._ended: dict[str, Any] | None = None
         self._first: dict[str, Any] | None = None
 
     async def begin(self) -> None:
-        """Hands the statement in and looks at it once.
+        """Translates the statement, hands it in and looks at it once.
 
         Raises:
-            Invalid: SQL_INVALID.
+            Refused, Invalid, LimitReached: SQL_REFUSED, SQL_INVALID, SQL_LIMIT.
             WorkgroupLost: it is not what it was.
             MeshplaneError: as `ended`.
         """
         # What was sent is waited for in any case, so that it can be stopped.
-        self._beginning = asyncio.ensure_future(self._aws.in_thread(self._begin))
+        self._beginning = asyncio.ensure_future(self._aws.in_thread("athena", self._begin))
         await asyncio.shield(self._beginning)
 
     def _begin(self) -> None:
-        self._number.set_result(self._hand_in())
+        told = self._translate()
+        self.lists = told.lists
+        with self._handing_in:
+            if self._is_stopped:
+                return
+            self._is_handed_in = True
+        self._number.set_result(self._hand_in(told))
         self._look()
 
-    def _hand_in(self) -> str:
+    def _hand_in(self, told: "Translated") -> str:
         """Its id. An answer that is lost is asked for again by the same token."""
-        values = {"ExecutionParameters": self._parameters} if self._parameters else {}
+        values = {"ExecutionParameters": list(told.parameters)} if told.parameters else {}
         token = secrets.token_hex(_TOKEN_BYTES)
 
         def once() -> str:
             answer = self._aws.run(
                 "athena",
                 "start_query_execution",
-                QueryString=self._sql,
+                QueryString=told.sql,
                 QueryExecutionContext={"Catalog": _CATALOG},
                 WorkGroup=self._workgroup,
                 ClientRequestToken=token,
@@ -229,7 +240,7 @@ class Execution:
         while self._ended is None:
             await asyncio.sleep(pause)
             pause = min(pause * _GROWTH, _LONGEST_SECONDS)
-            await self._aws.in_thread(self._look)
+            await self._aws.in_thread("athena", self._look)
         return self._ended
 
     def _look(self) -> None:
@@ -271,12 +282,16 @@ class Execution:
             yield result["ResultSetMetadata"]["ColumnInfo"], result["Rows"][header:]
             header = 0
             more = page.get("NextToken")
-            page = more and await self._aws.in_thread(partial(self._page, {"NextToken": more}))
+            page = more and await self._aws.in_thread(
+                "athena", partial(self._page, {"NextToken": more})
+            )
 
     async def stop(self) -> None:
         """Ends it, when Athena has it; one that has ended, or never began, stays as it is."""
-        if self._beginning is None:
-            return
+        with self._handing_in:
+            self._is_stopped = True
+            if not self._is_handed_in or self._beginning is None:
+                return
         first: set[asyncio.Future[Any]] = {self._beginning, asyncio.wrap_future(self._number)}
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if not self._number.done():

@@ -6,11 +6,16 @@ Two engines agree about less than their parsers do. What they disagree about was
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from functools import cache
 from typing import Any
 
-from sqlglot import exp
+from sqlglot import exp, transforms
+from sqlglot.dialects.trino import Trino
+from sqlglot.errors import ErrorLevel, UnsupportedError
+from sqlglot.generators.athena import AthenaTrinoGenerator
 
 from meshplane.services.query.aws_grammar import INSTANTS, REAL, TEXT, WHOLE, apart
+from meshplane.services.query.aws_survey import Survey
 
 Rewriting = Callable[[exp.Expr], exp.Expr]
 
@@ -19,8 +24,51 @@ _SAME_AS_TEXT = WHOLE | TEXT | {_T.BOOLEAN, _T.DATE, _T.DECIMAL, _T.UUID}
 _WHOLE_GIVING = (exp.Round, exp.Ceil, exp.Floor)
 
 
-def evened(tree: exp.Expr) -> exp.Expr:
-    """The statement as Athena is to be told it; its types are known, as far as they can be."""
+_TARGET = Trino()
+# Of the steps that lead to Trino's SELECT, those for what the grammar lets through.
+_SELECT = transforms.preprocess(
+    [transforms.eliminate_qualify, transforms.eliminate_semi_and_anti_joins]
+)
+
+
+def written(tree: exp.Expr, held: Survey) -> str:
+    """The statement as Athena reads it.
+
+    Args:
+        tree: the statement, which is used up.
+        held: what it held before its names were resolved.
+
+    Raises:
+        UnsupportedError: a part cannot be said.
+    """
+    writer = AthenaTrinoGenerator(
+        dialect=_TARGET, identify=True, unsupported_level=ErrorLevel.RAISE
+    )
+    writer._dispatch = _writings()
+    if exp.With in held.by_kind:
+        return writer.generate(tree, copy=False)
+    # What is done first moves what WITH names outwards.
+    text = writer.sql(tree)
+    if writer.unsupported_messages:
+        raise UnsupportedError(writer.unsupported_messages[0])
+    return text.strip()
+
+
+@cache
+def _writings() -> dict[type[exp.Expr], Callable[..., str]]:
+    """How each part is written. A class of our own could not inherit from a compiled sqlglot's."""
+    return {**AthenaTrinoGenerator(dialect=_TARGET)._dispatch, exp.Select: _SELECT}
+
+
+def evened(tree: exp.Expr, held: Survey) -> exp.Expr:
+    """The statement as Athena is to be told it; its types are known, as far as they can be.
+
+    Args:
+        tree: the statement, which is used up.
+        held: what it held before its names were resolved.
+    """
+    if held.by_kind.keys().isdisjoint(REWRITTEN):
+        return tree
     return tree.transform(_evened, copy=False)
 
 
@@ -49,13 +97,6 @@ def _averaged(node: exp.Expr) -> exp.Expr:
         inner.set("expressions", [_double(one) for one in inner.expressions])
     else:
         node.set("this", _double(inner))
-    return _done(node)
-
-
-def _counted(node: exp.Expr) -> exp.Expr:
-    """`count()` counts rows."""
-    if node.this is None:
-        node.set("this", exp.Star())
     return _done(node)
 
 
@@ -147,7 +188,6 @@ _REWRITINGS: dict[type[exp.Expr], Rewriting] = {
     exp.Div: _divided,
     exp.IntDiv: _whole_divided,
     exp.Avg: _averaged,
-    exp.Count: _counted,
     exp.TimestampTrunc: _truncated,
     exp.DateTrunc: _truncated,
     exp.Add: _added,
@@ -163,6 +203,7 @@ _REWRITINGS: dict[type[exp.Expr], Rewriting] = {
     exp.ArrayAgg: _listed,
     exp.Length: _sized,
 }
+REWRITTEN = frozenset(_REWRITINGS)
 
 
 def _done(node: exp.Expr) -> exp.Expr:
@@ -171,15 +212,21 @@ def _done(node: exp.Expr) -> exp.Expr:
 
 
 def _double(node: exp.Expr) -> exp.Expr:
-    return node if _is(node, {_T.DOUBLE}) else _done(exp.cast(node, "DOUBLE"))
+    return node if _is(node, {_T.DOUBLE}) else _done(_as(node, _T.DOUBLE))
 
 
 def _instant(node: exp.Expr) -> exp.Expr:
     if _is(node, INSTANTS):
         return node
     if _is(node, {_T.DATE}):
-        return _done(exp.cast(node, "TIMESTAMP"))
+        return _done(_as(node, _T.TIMESTAMP))
     raise apart("arithmetic with what may be no date", "cast it to DATE or TIMESTAMP")
+
+
+def _as(node: exp.Expr, kind: exp.DType) -> exp.Expr:
+    made = exp.Cast(this=node, to=kind.into_expr())
+    made.type = kind
+    return made
 
 
 def _is(node: exp.Expr, kinds: AbstractSet[Any]) -> bool:

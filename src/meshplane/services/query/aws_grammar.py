@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from meshplane.kit.errors import MeshplaneError
+from meshplane.services.query.aws_survey import Survey, survey
 from meshplane.services.query.sandbox.faults import invalid, refused
 
 _STRUCTURE: frozenset[type[exp.Expr]] = frozenset(
@@ -51,13 +52,14 @@ _SCALARS: frozenset[type[exp.Expr]] = frozenset(
         exp.TryCast, exp.Upper, exp.Week, exp.Year,
     }
 )  # fmt: skip
-_KNOWN = _STRUCTURE | _OPERATORS | _AGGREGATES | _WINDOWS | _SCALARS
+KNOWN = _STRUCTURE | _OPERATORS | _AGGREGATES | _WINDOWS | _SCALARS
 
 _T = exp.DataType.Type
 WHOLE = frozenset({_T.TINYINT, _T.SMALLINT, _T.INT, _T.BIGINT})
 REAL = frozenset({_T.FLOAT, _T.DOUBLE})
 TEXT = frozenset({_T.VARCHAR, _T.TEXT, _T.CHAR, _T.NCHAR, _T.NVARCHAR})
 INSTANTS = frozenset({_T.TIMESTAMP, _T.TIMESTAMPTZ, _T.DATETIME, _T.TIMESTAMPNTZ})
+TEMPORAL = INSTANTS | {_T.DATE}
 _CASTS = WHOLE | REAL | TEXT | INSTANTS | {_T.DECIMAL, _T.BOOLEAN, _T.DATE, _T.TIME}
 _PARTS = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "DOY"})
 _DATE_PARTS = frozenset({"date_part", "datepart"})
@@ -75,20 +77,39 @@ _NAMES: dict[type[exp.Expr], str] = {
 }
 
 
-def spelled_out(tree: exp.Expr) -> exp.Expr:
-    """The statement in words that the lists know: date_part as EXTRACT, `$$…$$` as a text."""
+def spelled_out(held: Survey) -> Survey:
+    """The statement in words that the lists know, and what it holds then.
 
-    def spelled(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.RawString):
-            return exp.Literal.string(node.name)
-        if not isinstance(node, exp.Anonymous) or node.name.lower() not in _DATE_PARTS:
-            return node
-        part, *of = node.expressions
-        if len(of) != 1 or not isinstance(part, exp.Literal):
-            return node
-        return exp.Extract(this=exp.Var(this=part.name.upper()), expression=of[0])
+    `date_part` becomes EXTRACT, `$$…$$` a text, `count()` the `count(*)` that it means.
+    """
+    for count in held.of(exp.Count):
+        if count.this is None and not count.expressions:
+            count.set("this", exp.Star())
+    changed = False
+    for node in (*held.of(exp.RawString), *held.of(exp.Anonymous)):
+        new = _spelled(node)
+        if new is not None:
+            node.replace(new)
+            changed = True
+    return survey(held.nodes[0]) if changed else held
 
-    return tree.transform(spelled, copy=False)
+
+def _spelled(node: exp.Expr) -> exp.Expr | None:
+    if isinstance(node, exp.RawString):
+        return exp.Literal.string(node.name)
+    if node.name.lower() not in _DATE_PARTS:
+        return None
+    part, *of = node.expressions
+    if len(of) != 1 or not isinstance(part, exp.Literal):
+        return None
+    return exp.Extract(this=exp.Var(this=part.name.upper()), expression=of[0])
+
+
+def names_all(held: Survey) -> bool:
+    """Whether a statement has GROUP BY ALL or ORDER BY ALL."""
+    return any(one.args.get("all") for one in held.of(exp.Group)) or any(
+        _is_all(term) for one in held.of(exp.Order) for term in one.expressions
+    )
 
 
 def all_spelled_out(tree: exp.Expr) -> None:
@@ -130,22 +151,19 @@ def _by_place(how: exp.Expr, place: int) -> exp.Expr:
     return made
 
 
-def check(tree: exp.Expr) -> None:
+def check(held: Survey) -> None:
     """Refuses a statement that holds what is not named here.
 
     Raises:
         Refused: SQL_REFUSED.
     """
-    for node in tree.walk():
-        if type(node) not in _KNOWN:
+    for node in held.nodes:
+        kind = type(node)
+        if kind not in KNOWN:
             raise apart(_shown(node))
-        _check_node(node)
-
-
-def _check_node(node: exp.Expr) -> None:
-    own = _CHECKS.get(type(node))
-    if own is not None:
-        own(node)
+        own = _CHECKS.get(kind)
+        if own is not None:
+            own(node)
 
 
 def _check_select(node: exp.Expr) -> None:

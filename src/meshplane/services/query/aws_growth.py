@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
+from meshplane.services.query.aws_survey import Survey
 from meshplane.services.query.sandbox.faults import limit
 
 _MOST_GROWN = 10_000  # nodes that are put in the place of names
@@ -16,7 +17,7 @@ _COLUMN_NODES = 3  # with its name and its table's
 _CLAUSES = ("where", "group", "having", "qualify", "order")
 
 
-def check_growth(tree: exp.Expr) -> None:
+def check_growth(held: Survey) -> None:
     """Refuses a statement whose columns stand for one another so often that it would be endless.
 
     Where a column is named by what another is called further left in its SELECT, what that is made
@@ -27,15 +28,16 @@ def check_growth(tree: exp.Expr) -> None:
     Raises:
         LimitReached: SQL_LIMIT.
     """
-    nodes = list(tree.walk())
-    called = {node.alias.lower() for node in nodes if isinstance(node, exp.Alias)}
-    if not any(_may_grow(node, called) for node in nodes):
+    nodes = held.nodes
+    called = {node.alias.lower() for node in held.of(exp.Alias)}
+    growing = [*held.of(exp.Group), *held.of(exp.Join), *held.of(exp.Column)]
+    if not any(_may_grow(node, called) for node in growing):
         return
     sizes = dict.fromkeys(map(id, nodes), 1)
     for node in reversed(nodes):  # children stand after their parents
         if node.parent is not None and id(node.parent) in sizes:
             sizes[id(node.parent)] += sizes[id(node)]
-    if sum(_grown(one, sizes) for one in nodes if isinstance(one, exp.Select)) > _MOST_GROWN:
+    if sum(_grown(one, sizes) for one in held.of(exp.Select)) > _MOST_GROWN:
         raise limit(
             "Columns of a SELECT that are made of one another, or that many tables are joined "
             "by, make the statement too long for Athena: make them step by step, in a WITH or a "
@@ -43,26 +45,24 @@ def check_growth(tree: exp.Expr) -> None:
         )
 
 
-def check_stars(tree: exp.Expr, widths: Mapping[int, int]) -> None:
+def check_stars(held: Survey, widths: Mapping[int, int]) -> None:
     """Refuses a statement whose stars stand for more columns than can be said.
 
     Args:
-        tree: the statement.
+        held: what the statement holds.
         widths: how many columns its tables have, by the `id` of their nodes.
 
     Raises:
         LimitReached: SQL_LIMIT.
     """
-    starred = [
-        (select, one)
-        for select in tree.find_all(exp.Select)
-        for one in select.expressions
-        if one.is_star
-    ]
+    if not held.of(exp.Star):
+        return
+    selects = held.of(exp.Select)
+    starred = [(select, one) for select in selects for one in select.expressions if one.is_star]
     if not starred:
         return
     # What is made in the statement has no more columns than there are names for them.
-    made = sum(len(select.expressions) for select in tree.find_all(exp.Select))
+    made = sum(len(select.expressions) for select in selects)
     most = sum(widths.values()) + made
     columns = 0
     for select, one in starred:

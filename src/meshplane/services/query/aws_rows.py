@@ -13,6 +13,8 @@ from meshplane.services.query.sandbox.faults import refused
 _ZONE = re.compile(r"^(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) ?(?P<zone>\S+)$")
 _OFFSET = re.compile(r"^[+-]\d\d:\d\d$")
 
+_FEW = 100  # values are read as fast one by one: a cast takes 0.1 ms for the first of them
+
 Reader = Callable[[list[str | None]], pa.Array]
 
 
@@ -113,6 +115,8 @@ def _kind(told: Mapping[str, Any], list_of: str | None) -> tuple[str, pa.DataTyp
 def _reader(kind: pa.DataType) -> Reader:
     if pa.types.is_list(kind):
         return _list_reader(kind)
+    if pa.types.is_integer(kind):
+        return lambda texts: _whole(texts, kind)
     if pa.types.is_floating(kind):
         return lambda texts: pa.array(
             [None if text is None else float(text) for text in texts], kind
@@ -132,6 +136,12 @@ def _reader(kind: pa.DataType) -> Reader:
     if pa.types.is_string(kind):
         return lambda texts: pa.array(texts, kind)
     return lambda texts: pa.array(texts, pa.string()).cast(kind)
+
+
+def _whole(texts: list[str | None], kind: pa.DataType) -> pa.Array:
+    if len(texts) > _FEW:
+        return pa.array(texts, pa.string()).cast(kind)
+    return pa.array([None if text is None else int(text) for text in texts], kind)
 
 
 def _list_reader(kind: pa.DataType) -> Reader:

@@ -8,31 +8,37 @@ the role that asks.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import ErrorLevel, OptimizeError, ParseError, SqlglotError, TokenError
+from sqlglot.errors import OptimizeError, ParseError, SqlglotError, TokenError
 from sqlglot.errors import UnsupportedError as Unsaid
-from sqlglot.optimizer.annotate_types import annotate_types
-from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.qualify_columns import quote_identifiers
 from sqlglot.optimizer.scope import traverse_scope
-from sqlglot.schema import MappingSchema
 
 from meshplane.platform.nesting import is_endless
-from meshplane.services.query.aws_dialect import evened
-from meshplane.services.query.aws_grammar import all_spelled_out, check, spelled_out
+from meshplane.services.query.aws_dialect import evened, written
+from meshplane.services.query.aws_flat import is_flat
+from meshplane.services.query.aws_grammar import all_spelled_out, check, names_all, spelled_out
 from meshplane.services.query.aws_growth import check_growth, check_stars
-from meshplane.services.query.aws_values import Parameters, even_comparisons
+from meshplane.services.query.aws_names import (
+    DIALECT,
+    Columns,
+    asks_for_types,
+    folded,
+    has_text,
+    qualified,
+    typed,
+)
+from meshplane.services.query.aws_survey import Survey, survey
+from meshplane.services.query.aws_values import Blanks, Parameters, even_comparisons
 from meshplane.services.query.sandbox.faults import DEEP, invalid, limit, refused
 from meshplane.services.query.sandbox.job import Column, Relation, RelationName
 
-# By their names they would be looked up some forty times for each statement.
-_DIALECT, _TARGET = Dialect.get_or_raise("duckdb"), Dialect.get_or_raise("athena")
 _MOST_BYTES = 262_144  # of a query string, by Athena's own model
 _ONLY_SELECT = "On Athena only one SELECT may be run at a time."
 
@@ -45,14 +51,16 @@ class Parsed:
         tree: what was parsed.
         names: the tables that it names, each once.
         tables: their places in the tree, all of them.
+        held: what else is in the tree.
     """
 
     tree: exp.Expr
     names: tuple[RelationName, ...]
     tables: tuple[exp.Table, ...]
+    held: Survey
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """A relation as the statement is to read it.
 
@@ -66,17 +74,33 @@ class Seen:
     snapshot_id: str | None = None
     instant: datetime | None = None
 
+    @cached_property
+    def columns(self) -> list[Column]:
+        """The columns that the lake shows."""
+        return shown_columns(self.relation)
+
 
 @dataclass(frozen=True, slots=True)
 class Translated:
     """What Athena is told: a query string, and the values of its `?` in their order.
 
     `lists` says of what the columns are lists that are, by their place: Athena's answer does not.
+    `blanks` is where other values go.
     """
 
     sql: str
     parameters: tuple[str, ...]
     lists: Mapping[int, str]
+    blanks: Blanks
+
+    def given(self, values: Sequence[Any] | Mapping[str, Any] | None) -> "Translated | None":
+        """The same with other values of the same kinds; None where they change the query string.
+
+        Raises:
+            Refused, Invalid, LimitReached: SQL_REFUSED, SQL_INVALID, SQL_LIMIT.
+        """
+        parameters = self.blanks.filled(values)
+        return None if parameters is None else replace(self, parameters=parameters)
 
 
 def parse(sql: str) -> Parsed:
@@ -88,7 +112,7 @@ def parse(sql: str) -> Parsed:
     if is_endless(sql):
         raise limit(DEEP)
     try:
-        trees = [tree for tree in sqlglot.parse(_numbered(sql), read=_DIALECT) if tree is not None]
+        trees = [tree for tree in sqlglot.parse(_numbered(sql), read=DIALECT) if tree is not None]
     except (ParseError, TokenError) as error:
         raise invalid(f"The statement cannot be read{_place(error)}.") from error
     except RecursionError as error:
@@ -97,14 +121,14 @@ def parse(sql: str) -> Parsed:
         raise refused(_ONLY_SELECT)
     tree: exp.Expr = trees[0].unnest() if isinstance(trees[0], exp.Subquery) else trees[0]
     try:
-        tree = spelled_out(tree)
-        check(tree)
-        check_growth(tree)
-        tables = _tables(tree)
+        held = spelled_out(survey(tree))
+        check(held)
+        check_growth(held)
+        tables = _tables(tree, held)
         names = [_name_of(node) for node in tables]
     except RecursionError as error:
         raise limit(DEEP) from error
-    return Parsed(tree, tuple(dict.fromkeys(names)), tuple(tables))
+    return Parsed(tree, tuple(dict.fromkeys(names)), tuple(tables), held)
 
 
 def translate(
@@ -122,18 +146,22 @@ def translate(
     Raises:
         Refused, Invalid, LimitReached: SQL_REFUSED, SQL_INVALID, SQL_LIMIT.
     """
-    tree, parameters = parsed.tree, Parameters(given)
-    parameters.put_into(tree)
+    tree, held, parameters = parsed.tree, parsed.held, Parameters(given)
+    parameters.put_into(held.of(exp.Placeholder))
     put_relations(parsed, seen)
-    schema = schema_of(seen)
+    columns = schema_of(seen)
+    lists: Mapping[int, str] = {}
     try:
-        tree = qualify(tree, dialect=_DIALECT, schema=schema, identify=True)
-        all_spelled_out(tree)
-        tree = annotate_types(tree, schema=schema, dialect=_DIALECT)
-        lists = _lists(tree)
-        even_comparisons(tree, parameters)
-        # The tree is used up, so the writer may change it and need not copy it first.
-        text = evened(tree).sql(_TARGET, copy=False, unsupported_level=ErrorLevel.RAISE)
+        tree = qualified(tree, held, columns)
+        if names_all(held):
+            all_spelled_out(quote_identifiers(tree, DIALECT))
+        if asks_for_types(held, columns):
+            tree = typed(tree, columns)
+            lists = _lists(tree)
+            if has_text(held):
+                even_comparisons(tree, parameters)
+            tree = evened(tree, held)
+        text = written(tree, held)
     except Unsaid as error:
         raise refused("A part of the statement cannot be said in Athena's SQL.") from error
     except OptimizeError as error:
@@ -142,10 +170,10 @@ def translate(
         raise invalid("A name or a type of the statement cannot be resolved.") from error
     except RecursionError as error:
         raise limit(DEEP) from error
-    sql, values = parameters.taken_out(text)
+    sql, values, blanks = parameters.taken_out(text)
     if len(sql.encode()) > _MOST_BYTES:
         raise limit(f"In Athena's words the statement is longer than {_MOST_BYTES} bytes.")
-    return Translated(sql, values, lists)
+    return Translated(sql, values, lists, blanks)
 
 
 def shown_columns(relation: Relation) -> list[Column]:
@@ -167,7 +195,7 @@ def _numbered(sql: str) -> str:
     if "?" not in sql:
         return sql
     parts, end, number = [], 0, 0
-    for token in sqlglot.tokenize(sql, read=_DIALECT):
+    for token in sqlglot.tokenize(sql, read=DIALECT):
         if token.token_type.name == "PLACEHOLDER" and token.text == "?":
             number += 1
             parts += [sql[end : token.start], f"${number}"]
@@ -175,8 +203,11 @@ def _numbered(sql: str) -> str:
     return "".join([*parts, sql[end:]])
 
 
-def _tables(tree: exp.Expr) -> list[exp.Table]:
+def _tables(tree: exp.Expr, held: Survey) -> list[exp.Table]:
     """The tables that the statement names, without its own WITH names."""
+    if is_flat(tree, held):
+        begin, joins = tree.args.get("from_"), tree.args.get("joins") or []
+        return [part.this for part in ([] if begin is None else [begin]) + joins]
     try:
         scopes = traverse_scope(tree)
     except OptimizeError as error:
@@ -207,29 +238,33 @@ def put_relations(parsed: Parsed, seen: Sequence[Seen]) -> None:
         LimitReached: SQL_LIMIT, its stars stand for too many columns.
     """
     by_name = dict(zip(parsed.names, seen, strict=True))
-    written: set[str] = set()
+    databases: set[str] = set()
     widths: dict[int, int] = {}
     for node in parsed.tables:
         one = by_name[_name_of(node)]
         if not node.alias:
-            node.set("alias", exp.TableAlias(this=exp.to_identifier(node.name, quoted=True)))
-        written.add(node.db.lower())
-        node.set("db", exp.to_identifier(one.relation.schema, quoted=True))
-        node.set("this", exp.to_identifier(one.relation.name, quoted=True))
+            node.set("alias", exp.TableAlias(this=_name(node.name)))
+        databases.add(node.db.lower())
+        node.set("db", _name(one.relation.schema))
+        node.set("this", _name(one.relation.name))
         node.set("version", _version(one))
-        widths[id(node)] = len(shown_columns(one.relation))
-    check_stars(parsed.tree, widths)
+        widths[id(node)] = len(one.columns)
+    check_stars(parsed.held, widths)
     # `sea.crew.name` is the column of the alias `crew`.
-    for column in parsed.tree.find_all(exp.Column):
-        if column.db and column.db.lower() in written:
+    for column in parsed.held.of(exp.Column):
+        if column.db and column.db.lower() in databases:
             column.set("db", None)
+
+
+def _name(text: str) -> exp.Identifier:
+    return exp.Identifier(this=folded(text), quoted=True)
 
 
 def _lists(tree: exp.Expr) -> dict[int, str]:
     """Of the columns that are lists, what they are lists of."""
     kinds = [one.type for one in tree.selects] if isinstance(tree, exp.Query) else []
     return {
-        place: kind.expressions[0].sql(_DIALECT)
+        place: kind.expressions[0].sql(DIALECT)
         for place, kind in enumerate(kinds)
         if kind is not None and kind.this == exp.DataType.Type.ARRAY and kind.expressions
     }
@@ -250,38 +285,19 @@ def _version(one: Seen) -> exp.Version | None:
     )
 
 
-def schema_of(seen: Sequence[Seen]) -> MappingSchema:
-    """The columns that are shown, as a schema to qualify names by.
+def schema_of(seen: Sequence[Seen]) -> Columns:
+    """The columns that are shown, to qualify names by.
 
     Raises:
         Invalid: SQL_INVALID, of a relation no column is shown.
     """
-    found: dict[str, Any] = {}
-    types: dict[str, exp.DataType] = {}
+    tables = {}
     for one in seen:
-        columns = {}
-        for column in shown_columns(one.relation):
-            kind = column.sql_type
-            if kind not in types:
-                # A node of a tree belongs to one statement.
-                types[kind] = _type(kind).copy()
-            columns[_folded(column.name)] = types[kind]
-        if not columns:
+        if not one.columns:
             raise unresolved(seen)
-        database = found.setdefault(_folded(one.relation.schema), {})
-        database[_folded(one.relation.name)] = columns
-    return MappingSchema(found, dialect=_DIALECT, normalize=False)
-
-
-@lru_cache(4096)
-def _folded(name: str) -> str:
-    """A name as it is compared."""
-    return str(_DIALECT.normalize_identifier(exp.to_identifier(name, quoted=True)).name)
-
-
-@lru_cache(1024)
-def _type(text: str) -> exp.DataType:
-    return exp.DataType.from_str(text, dialect=_DIALECT, udt=True)
+        key = folded(one.relation.schema), folded(one.relation.name)
+        tables[key] = {folded(column.name): column.sql_type for column in one.columns}
+    return Columns(tables)
 
 
 def unresolved(seen: Sequence[Seen]) -> Exception:
@@ -291,7 +307,7 @@ def unresolved(seen: Sequence[Seen]) -> Exception:
             column.name
             for one in seen
             for column in one.relation.columns
-            if column not in shown_columns(one.relation)
+            if column not in one.columns
             and any(column.policy_name in scope.columns for scope in one.relation.scopes)
         }
     )

@@ -1,10 +1,13 @@
 """Translations that were made before: a statement that is sent again is not parsed again.
 
-A translation is a function of the statement, its values, and what its sender sees of which versions
-of its tables; so these are the key. What fails is not kept.
+A translation is a function of the statement, the kinds of its values, and what its sender sees of
+which versions of its tables; so these are the key. The values themselves are filled in each time:
+they change a statement only where one is compared with a date or an instant and can, or cannot, be
+read as such. What fails is not kept.
 """
 
 import asyncio
+import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -25,21 +28,24 @@ T = TypeVar("T")
 
 
 class _Recent(Generic[T]):
-    """The last so many things, by their keys."""
+    """The last so many things, by their keys. Thread-safe."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, T] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> T | None:
-        found = self._kept.get(key)
-        if found is not None:
-            self._kept.move_to_end(key)
-        return found
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
 
     def put(self, key: Hashable, one: T) -> None:
-        self._kept[key] = one
-        if len(self._kept) > _MOST:
-            self._kept.popitem(last=False)
+        with self._lock:
+            self._kept[key] = one
+            if len(self._kept) > _MOST:
+                self._kept.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Read:
 
 
 class Translations:
-    """Parses and translates, and keeps what was made last. For one event loop."""
+    """Parses and translates, and keeps what was made last."""
 
     def __init__(self) -> None:
         self._names: _Recent[tuple[RelationName, ...]] = _Recent()
@@ -73,8 +79,8 @@ class Translations:
             self._names.put(sql, parsed.names)
         return Read(parsed.names, parsed)
 
-    async def told(self, read: Read, statement: Statement, seen: Sequence["Seen"]) -> "Translated":
-        """The statement in Athena's words.
+    def told(self, read: Read, statement: Statement, seen: Sequence["Seen"]) -> "Translated":
+        """The statement in Athena's words. It may take long: a thread asks for it.
 
         Args:
             read: the statement as `read` gave it; its tree is used up.
@@ -85,31 +91,26 @@ class Translations:
             Refused, Invalid, LimitReached: as `aws_sql.translate`.
         """
         from meshplane.services.query.aws_sql import parse, translate
+        from meshplane.services.query.aws_values import kinds_of
 
-        # 1, true and 1.0 are the same key of a dictionary, and not the same value.
-        given = repr(statement.parameters)
-        key = (statement.sql, given, _tables(seen))
+        given = statement.parameters
+        key = (statement.sql, kinds_of(given), _tables(seen))
         found = self._told.get(key)
-        if found is None:
-            parsed: Parsed | None = read.parsed
-            if parsed is None:
-                parsed = await asyncio.to_thread(parse, statement.sql)
-            told = await asyncio.to_thread(translate, parsed, seen, statement.parameters)
-            if len(statement.sql) + len(given) <= _LONGEST:
+        told = found.given(given) if found is not None else None
+        if told is None:
+            told = translate(read.parsed or parse(statement.sql), seen, given)
+            if len(statement.sql) + sum(map(len, told.parameters)) <= _LONGEST:
                 self._told.put(key, told)
-            return told
-        return found
+        return told
 
 
 def _tables(seen: Sequence["Seen"]) -> Hashable:
     """What a translation is made of, of its tables: the columns that are shown, the versions."""
-    from meshplane.services.query.aws_sql import shown_columns
-
     return tuple(
         (
             one.relation.schema,
             one.relation.name,
-            tuple((it.name, it.sql_type) for it in shown_columns(one.relation)),
+            tuple((it.name, it.sql_type) for it in one.columns),
             one.snapshot_id,
             one.instant,
         )

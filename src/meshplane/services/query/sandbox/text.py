@@ -11,7 +11,11 @@ def check_text(sql: str) -> None:
         Refused: a NUL character, or half of a surrogate pair.
         LimitReached: too long.
     """
-    if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
+    try:
+        size = len(sql.encode())
+    except UnicodeEncodeError:
+        size = None
+    if size is None or "\0" in sql:
         raise refused("The text holds a character that SQL may not hold (NUL, or no Unicode).")
-    if len(sql.encode()) > SQL_BYTES:
+    if size > SQL_BYTES:
         raise limit(f"The text is longer than {SQL_BYTES} bytes.")
