@@ -328,7 +328,7 @@ async def test_event_that_was_given_up__is_delivered_after_a_redrive(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "MOST_ATTEMPTS", 2)
-    monkeypatch.setattr(lanes, "_LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(lanes, "LOOK_AGAIN_SECONDS", 0.05)
     listener = Listener(failing={"a"})
     relay = Relay(store, [listener.consumer], SystemClock())
     relay.start()

@@ -1,6 +1,7 @@
 """A service of AWS takes no connections any more: its calls fail at once, until it is back."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,13 @@ pytestmark = [pytest.mark.fault]
 CALLS, PROBE_SECONDS = 100, 3.0
 OPENS_WITHIN_SECONDS, UNHINDERED_SECONDS, AT_ONCE_SECONDS = 10.0, 2.0, 0.1
 THREADS = 16
+PROBE_AFTER_SECONDS = 31.0
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +109,48 @@ async def test_one_caller_waits__others_services_are_called_as_ever(
     assert seconds < OPENS_WITHIN_SECONDS
     assert error.reason == "its endpoint does not answer"
     assert slowest < UNHINDERED_SECONDS
+    aws.close()
+
+
+async def test_many_calls_wait_for_one_service__others_are_called_as_ever(
+    sandbox: AwsSandbox, endpoint: SilentEndpoint
+) -> None:
+    aws = aws_where_glue_is(sandbox, endpoint.url)
+    await aws.call("sts", "get_caller_identity")
+    waiting = asyncio.gather(*(refused(aws) for _ in range(3 * THREADS)))
+    slowest = 0.0
+    while not waiting.done():
+        asked = time.monotonic()
+        await aws.call("sts", "get_caller_identity")
+        slowest = max(slowest, time.monotonic() - asked)
+        await asyncio.sleep(0.1)
+    await waiting
+    assert slowest < UNHINDERED_SECONDS
+    aws.close()
+
+
+async def test_a_role_cannot_be_taken__the_service_is_tried_as_soon_as_it_can(
+    sandbox: AwsSandbox,
+) -> None:
+    now = 0.0
+    circuits = Circuits(now=lambda: now)
+    glue, sts = circuits.of("glue"), circuits.of("sts")
+    aws = Aws(place_of(sandbox), session_with(*sandbox.keys(sandbox.accounts[0])), circuits)
+    arn = f"arn:aws:iam::{sandbox.accounts[0]}:role/unsent"
+    aws.run("iam", "create_role", RoleName="unsent", AssumeRolePolicyDocument=TRUST)
+    role = aws.as_role(arn, "test")
+    now += PROBE_AFTER_SECONDS
+    assert glue.failed(0.0, sent=False)
+    now += PROBE_AFTER_SECONDS
+    assert sts.failed(0.0, sent=False)
+
+    for _ in range(2):
+        # It is time to try Glue, and no call of it can be signed.
+        error, _ = await refused(role)
+        assert error.service == "sts"
+    sts.answered()
+    assert (await role.call("glue", "get_databases"))["DatabaseList"] == []
+    assert glue.silence() is None
     aws.close()
 
 

@@ -148,6 +148,23 @@ def test_probe_that_is_never_heard_of_again__the_next_is_due_in_time(
     assert circuit.admit() is None
 
 
+def test_probe_was_not_sent__the_next_attempt_is_it(circuit: Circuit, hand: Hand) -> None:
+    opened(circuit, hand)
+    hand.now += 30
+    assert circuit.admit() is None
+    assert circuit.admit() is not None
+    circuit.unsent()
+    assert circuit.admit() is None
+    assert circuit.admit() is not None
+
+
+def test_attempt_was_not_sent__a_closed_circuit_stays_closed(circuit: Circuit, hand: Hand) -> None:
+    assert circuit.admit() is None
+    circuit.unsent()
+    assert circuit.silence() is None
+    assert not fails(circuit, hand, 3.1)
+
+
 def test_to_look_whether_it_is_open__does_not_take_the_probe(circuit: Circuit, hand: Hand) -> None:
     opened(circuit, hand)
     hand.now += 30

@@ -391,7 +391,7 @@ async def test_item__that_somebody_put_by_hand__is_read_and_can_be_changed(
 async def test_wait_for_events__who_believes_in_one_too_many_is_not_sent_round_and_round(
     store: DynamoStore,
 ) -> None:
-    logs = Logs(store.reading, store.writer.settled_head, 0.02)
+    logs = Logs(store.reading, store.writer.settled_head, store.writer.in_flight, 0.02)
     try:
         last = (await store.writer.settled_head()).events
         await logs.wait(None, last, 0.05)

@@ -8,8 +8,8 @@ import pytest
 
 from meshplane.platform.aws.names import domain_bucket, part_role, projects_boundary_arn
 from meshplane.platform.aws.place import AwsPlace
+from meshplane.platform.templates.stack_names import stack_name
 from meshplane.sandbox.iam_policy import Asked, Context, decide
-from meshplane.services.blueprints.ports import stack_name
 from meshplane.services.projects.aws_boundary import NEVER_SERVICES, boundary_policy
 from meshplane.services.projects.aws_policies import NAMED_SERVICES, project_policy
 
@@ -55,6 +55,10 @@ def test_boundary__lets_a_project_do_all_that_its_own_policy_does(place: AwsPlac
     [
         ("sqs:CreateQueue", f"arn:aws:sqs:{AT}:{{stack}}-Inbox-1ABC"),
         ("sns:CreateTopic", f"arn:aws:sns:{AT}:{{stack}}-News-1ABC"),
+        # IAM has the topic as the resource of these, and a subscription's ARN begins with it.
+        ("sns:Unsubscribe", f"arn:aws:sns:{AT}:{{stack}}-News-1ABC"),
+        ("sns:Unsubscribe", f"arn:aws:sns:{AT}:{{stack}}-News-1ABC:2f5671ba-c68e"),
+        ("sns:SetSubscriptionAttributes", f"arn:aws:sns:{AT}:{{stack}}-News-1ABC:2f5671ba-c68e"),
         ("s3:CreateBucket", "arn:aws:s3:::{stack}-files-1abc"),
         ("s3:PutObject", "arn:aws:s3:::{stack}-files-1abc/a/b"),
         ("dynamodb:UpdateItem", f"arn:aws:dynamodb:{AT}:table/{{stack}}-Rows-1ABC"),

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from meshplane.platform.stillness import Stillness
+from meshplane.platform.stillness import Part, Stillness
 
 
 def still() -> Stillness:
@@ -49,7 +49,7 @@ async def test_long_pause__ends_with_the_next_commit() -> None:
     await asyncio.sleep(0.05)
     assert stillness.is_awaited
     assert begun
-    assert stillness.saw(8)
+    stillness.saw(8)
     assert await pausing < 1
     assert not stillness.is_awaited
 
@@ -59,8 +59,12 @@ async def test_nobody_could_look_for_long__what_moved_meanwhile_ends_the_rest_al
 ) -> None:
     monkeypatch.setattr("meshplane.platform.stillness._KNOWN_SECONDS", 0.01)
     stillness = still()
+    pausing = asyncio.create_task(took(stillness, 0.001))
     await asyncio.sleep(0.05)
-    assert stillness.saw(8)
+    assert stillness.seconds(0.02) == 0.02
+    assert not pausing.done()
+    stillness.saw(8)
+    assert await pausing < 1
 
 
 async def test_what_falls_due__ends_a_long_pause() -> None:
@@ -83,3 +87,83 @@ async def test_cancelled_pause__is_awaited_no_more() -> None:
     pausing.cancel()
     await asyncio.gather(pausing, return_exceptions=True)
     assert not stillness.is_awaited
+
+
+JOBS: Part = ("Messages", "jobs")
+OTHER_JOBS: Part = ("Messages", "others")
+TIMES: Part = ("ScheduleTimes", None)
+
+
+async def test_others_write_something_else__pauses_are_long() -> None:
+    stillness = still()
+    stillness.saw(8, {OTHER_JOBS, ("Grants", "g1")})
+    assert stillness.seconds(0.02) == 0.02
+    assert stillness.seconds(0.02, [JOBS, TIMES]) == 30
+    assert stillness.seconds(0.02, [JOBS, ("Grants", None)]) == 0.02
+
+
+async def test_others_wrote_it__pauses_are_as_usual_until_every_index_shows_it() -> None:
+    stillness = still()
+    stillness.saw(8, {JOBS})
+    assert stillness.seconds(0.02, [JOBS]) == 0.02
+    await asyncio.sleep(0.06)
+    assert stillness.seconds(0.02, [JOBS]) == 30
+
+
+async def test_this_process_wrote_it__one_look_that_begins_afterwards_is_enough() -> None:
+    stillness, before = still(), time.monotonic()
+    stillness.wrote({JOBS})
+    assert stillness.seconds(0.02, [JOBS], since=before) == 0.02
+    assert stillness.seconds(0.02, [JOBS], since=time.monotonic()) == 30
+    assert stillness.seconds(0.02, [OTHER_JOBS], since=before) == 30
+
+
+async def test_a_look_took_long__what_was_written_meanwhile_is_looked_at_again() -> None:
+    stillness, before = still(), time.monotonic()
+    stillness.saw(8, {JOBS})
+    await asyncio.sleep(0.06)
+    assert stillness.seconds(0.02, [JOBS], since=before) == 0.02
+
+
+@pytest.mark.parametrize("whose", ["others", "own"])
+async def test_long_pause__ends_with_what_is_looked_at_and_nothing_else(whose: str) -> None:
+    stillness = still()
+
+    def write(part: Part, commits: int) -> None:
+        if whose == "own":
+            stillness.wrote([part])
+        else:
+            stillness.saw(commits, [part])
+
+    pausing = asyncio.create_task(stillness.pause(0.01, of=[JOBS, TIMES]))
+    await asyncio.sleep(0.02)
+    write(OTHER_JOBS, 8)
+    await asyncio.sleep(0.02)
+    assert not pausing.done()
+    write(("ScheduleTimes", "any"), 9)
+    await asyncio.wait_for(pausing, 1)
+
+
+async def test_it_is_not_known_what_others_wrote__it_may_be_anything() -> None:
+    stillness = still()
+    pausing = asyncio.create_task(stillness.pause(0.01, of=[JOBS]))
+    await asyncio.sleep(0.02)
+    stillness.saw(8)
+    await asyncio.wait_for(pausing, 1)
+    assert stillness.seconds(0.02, [JOBS]) == 0.02
+
+
+async def test_the_store_tells_of_it__pauses_are_long_wherever_commits_are_counted() -> None:
+    assert Stillness().seconds(0.02, ()) == 0.02
+    stillness = still()
+    stillness.saw(8)
+    assert stillness.seconds(0.02, ()) == 30
+
+
+async def test_much_is_written__what_is_long_past_is_forgotten() -> None:
+    stillness = Stillness(settled_seconds=0.01, rest_seconds=0.01)
+    for number in range(100):
+        stillness.wrote([("Things", f"t{number}")])
+    await asyncio.sleep(0.03)
+    stillness.wrote([JOBS])
+    assert len(stillness._by_us) == len([JOBS, ("Messages", None), "anything"])

@@ -3,21 +3,26 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("moto", reason="the sandbox of AWS is not installed")
 
+from meshplane.events.consumer import Consumer
+from meshplane.events.lane import CURSORS, PARKED
 from meshplane.events.queue_worker import QueueWorker
 from meshplane.events.queues import MESSAGES, Message, QueueHandler, send
+from meshplane.events.relay import Relay
 from meshplane.kit.clock import SystemClock
 from meshplane.kit.ids import id_maker
 from meshplane.platform.aws.dynamodb import DynamoStore
+from meshplane.platform.configuration_cache import CONFIGURATION_CACHE
+from meshplane.platform.events import NewEvent, StoredEvent
 from meshplane.platform.stillness import SETTLED_SECONDS
 from meshplane.platform.store import Store, UnitOfWork
-from tests.builders.aws_mesh import aws_mesh
+from tests.builders.aws_mesh import AwsMesh, aws_mesh
 from tests.builders.aws_sandbox import aws_of, sandbox_in
 
 pytestmark = [pytest.mark.scenario]
@@ -25,21 +30,47 @@ pytestmark = [pytest.mark.scenario]
 _READS = ("Query", "GetItem", "BatchGetItem", "Scan")
 _MOST_READS_A_SECOND = 8
 _WATCHED_SECONDS = 20.0
+_WRITES_ELSEWHERE = 20
+_TABLES = (MESSAGES, CURSORS, PARKED)
 _LONGEST_SECONDS = 1.5
 _POLL_SECONDS = 0.5
 
 
-def test_all_parts_at_rest__ask_dynamodb_a_few_times_a_second() -> None:
+def test_all_parts__ask_dynamodb_a_few_times_a_second_at_rest_and_while_others_write() -> None:
     with aws_mesh() as mesh:
         mesh.rest()
         # The last commits are old enough for every index of DynamoDB to show them.
         time.sleep(SETTLED_SECONDS + 2)
-        before = mesh.sandbox.calls.count()
-        time.sleep(_WATCHED_SECONDS)
-        calls = mesh.sandbox.calls.all("dynamodb")
-        asked = Counter(call.operation for call in calls if call.number > before)
+        asked, seconds = _asked(mesh, lambda: time.sleep(_WATCHED_SECONDS))
         assert set(asked) <= set(_READS), asked
-        assert asked.total() / _WATCHED_SECONDS <= _MOST_READS_A_SECOND, asked
+        assert asked.total() / seconds <= _MOST_READS_A_SECOND, asked
+
+        asked, seconds = _asked(mesh, lambda: asyncio.run(_write_elsewhere(mesh)))
+        written = asked.pop("TransactWriteItems")
+        assert written >= _WRITES_ELSEWHERE
+        assert set(asked) <= set(_READS), asked
+        assert asked.total() / seconds <= _MOST_READS_A_SECOND, asked
+
+
+def _asked(mesh: AwsMesh, meanwhile: Callable[[], None]) -> tuple[Counter[str], float]:
+    """What DynamoDB was asked meanwhile, by operation, and how long that took."""
+    began, before = time.monotonic(), mesh.sandbox.calls.count()
+    meanwhile()
+    calls = mesh.sandbox.calls.all("dynamodb")
+    counted = Counter(call.operation for call in calls if call.number > before)
+    return counted, time.monotonic() - began
+
+
+async def _write_elsewhere(mesh: AwsMesh) -> None:
+    """Another process commits once a second what nobody polls for."""
+    clock = SystemClock()
+    store = DynamoStore(mesh.owner, [CONFIGURATION_CACHE], clock, id_maker(clock))
+    for number in range(_WRITES_ELSEWHERE):
+        work = store.begin()
+        work.put(CONFIGURATION_CACHE, {"configKey": f"rest{number}", "version": "v1"})
+        await work.commit()
+        await asyncio.sleep(1)
+    await store.close()
 
 
 @pytest.fixture
@@ -47,7 +78,7 @@ def stores(tmp_path: Path) -> Iterator[tuple[DynamoStore, DynamoStore]]:
     """Two processes' stores on the same tables."""
     with sandbox_in(tmp_path) as sandbox:
         aws, clock = aws_of(sandbox), SystemClock()
-        made = [DynamoStore(aws, [MESSAGES], clock, id_maker(clock)) for _ in range(2)]
+        made = [DynamoStore(aws, _TABLES, clock, id_maker(clock)) for _ in range(2)]
         asyncio.run(made[0].prepare(recovery=False))
         yield made[0], made[1]
         aws.close()
@@ -103,3 +134,55 @@ def test_message_of_another_process__is_taken_soon_by_one_that_rests(
     late = asyncio.run(play())
     assert all(seconds < _LONGEST_SECONDS for seconds in late.values()), late
     assert min(late.values()) > -0.1, late
+
+
+async def _put_back(store: Store, event: StoredEvent) -> None:
+    """What a redrive does: the event is parked again, and due now."""
+    work = store.begin()
+    item = {name: getattr(event, name) for name in StoredEvent.__slots__}
+    row = {"consumer": "listener", "sequence": event.sequence, "entity": event.entity}
+    due = SystemClock().now().timestamp()
+    work.put(PARKED, {**row, "attempts": 0, "nextAttemptAt": due, "event": item})
+    await work.commit()
+
+
+def test_events_of_another_process__reach_a_consumer_that_rests_soon_new_or_put_back(
+    stores: tuple[DynamoStore, DynamoStore],
+) -> None:
+    own, other = stores
+    own.stillness.settled_seconds = 1.0
+
+    async def play() -> list[float]:
+        came: list[tuple[StoredEvent, float]] = []
+
+        async def handle(_work: UnitOfWork, event: StoredEvent) -> None:
+            came.append((event, time.monotonic()))
+
+        async def emit(store: DynamoStore) -> None:
+            work = store.begin()
+            work.emit(NewEvent("ThingMade", "test.things", "thing-1", {}))
+            await work.commit()
+
+        relay = Relay(own, [Consumer("listener", frozenset({"ThingMade"}), handle)], SystemClock())
+        relay.start()
+        late: list[float] = []
+        try:
+            for number in range(4):
+                await _resting(own)
+                await asyncio.sleep(1)
+                store, began = (own, other)[number % 2], time.monotonic()
+                await (emit(store) if number < len(stores) else _put_back(store, came[0][0]))
+                while len(came) == number:
+                    assert time.monotonic() - began < 10, "it never came"
+                    await asyncio.sleep(0.01)
+                late.append(came[-1][1] - began)
+            await _resting(own)
+            assert len(came) == len(late)
+        finally:
+            await relay.stop()
+            for each in stores:
+                await each.close()
+        return late
+
+    late = asyncio.run(play())
+    assert all(seconds < _LONGEST_SECONDS for seconds in late), late

@@ -25,15 +25,18 @@ from meshplane.events.aws_schedules import EventBridgeSchedules
 from meshplane.events.envelope import BUS
 from meshplane.events.queues import QueueHandler
 from meshplane.events.rule_book import RuleBook
+from meshplane.events.rules import RULE_GENERATIONS
 from meshplane.kit.clock import Clock
 from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.sealing import Seal
+from meshplane.platform.stillness import parts
 from meshplane.platform.store import Store
 from meshplane.platform.telemetry import log
 
 MESH_QUEUE, DEAD_LETTER_QUEUE = "meshplane-rules", "meshplane-dead-letters"
 
+_LOOKS_AT = parts(RULE_GENERATIONS, EVENT_ARCHIVES)
 _LOOK_SECONDS = 1.0
 _REPAIR_SECONDS = 600.0
 _PAGE = 200
@@ -165,11 +168,13 @@ class EventBridgeBus:
 
     async def _keep(self) -> None:
         """Applies after each change of a rule or an archive, and from time to time."""
-        most_seconds = _LOOK_SECONDS
+        since, most_seconds = time.monotonic(), _LOOK_SECONDS
         while True:
-            await self._store.stillness.pause(_LOOK_SECONDS, most_seconds)
-            # Only a short look that found nothing may be followed by a long pause.
-            most_seconds = _LOOK_SECONDS
+            await self._store.stillness.pause(
+                _LOOK_SECONDS, most_seconds, of=_LOOKS_AT, since=since
+            )
+            # Only a look that found nothing may be followed by a long pause.
+            since, most_seconds = time.monotonic(), _LOOK_SECONDS
             try:
                 await self._book.refresh()
                 is_late = time.monotonic() - self._applied_at >= _REPAIR_SECONDS

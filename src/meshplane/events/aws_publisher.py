@@ -13,7 +13,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from logging import DEBUG, ERROR, WARNING
+from logging import DEBUG, WARNING
 from typing import Any, Protocol
 
 import orjson
@@ -29,6 +29,7 @@ from meshplane.platform.aws.errors import AwsUnavailable
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import ABSENT, Store, UnitOfWork
 from meshplane.platform.telemetry import log
+from meshplane.platform.trouble import Trouble
 
 PLACE = "meshplane.eventbridge"
 """The name of the publisher's place among those of consumers."""
@@ -130,6 +131,7 @@ class EventBridgePublisher:
         self._version = ABSENT
         self._owner = random_hex(16)
         self._lease_until = 0.0
+        self._trouble = Trouble("publisher_waits", "publisher_goes_on")
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -165,18 +167,16 @@ class EventBridgePublisher:
                 await self._load()
                 while True:
                     if not await self._page():
-                        patience_seconds = self._store.stillness.seconds(_IDLE_SECONDS)
+                        self._trouble.over()
+                        patience_seconds = self._store.stillness.seconds(_IDLE_SECONDS, ())
                         await self._store.wait_for_events(None, self._read, patience_seconds)
             except CursorMoved:
                 # Another process publishes: this one looks from time to time whether it still does.
                 log(DEBUG, "cursor_moved_elsewhere")
                 await asyncio.sleep(_IDLE_SECONDS)
-            except MeshplaneError as error:
-                # Events wait in the outbox until EventBridge, or the store, is there again.
-                log(WARNING, "publisher_waits", code=error.code)
-                await asyncio.sleep(_IDLE_SECONDS)
             except Exception as error:  # noqa: BLE001 - nothing may end the delivery for good
-                log(ERROR, "publisher_waits", exc_info=error)
+                # Events wait in the outbox until EventBridge, or the store, is there again.
+                self._trouble.met(error)
                 await asyncio.sleep(_IDLE_SECONDS)
 
     async def _load(self) -> None:

@@ -43,7 +43,13 @@ class Bell:
         return self._rings.get(queue, 0)
 
     async def wait(
-        self, queue: str, heard: int, usual_seconds: float, most_seconds: float = math.inf
+        self,
+        queue: str,
+        heard: int,
+        usual_seconds: float,
+        most_seconds: float = math.inf,
+        *,
+        since: float | None = None,
     ) -> None:
         """Returns once it has rung for the queue since `heard`, or when it is time to look again.
 
@@ -52,12 +58,19 @@ class Bell:
             heard: from `heard`.
             usual_seconds: between two looks while anything moves.
             most_seconds: until something falls due that is known already.
+            since: when the look began that found nothing, by `time.monotonic`.
         """
         if self.heard(queue) != heard:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = queue
         try:
-            await self._stillness.pause(usual_seconds, most_seconds, woken=waiter)
+            await self._stillness.pause(
+                usual_seconds,
+                most_seconds,
+                of=((MESSAGES.name, queue),),
+                since=since,
+                woken=waiter,
+            )
         finally:
             del self._waiters[waiter]

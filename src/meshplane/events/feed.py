@@ -137,7 +137,7 @@ class EventFeed:
             try:
                 events = await self._store.events_after(self._to, _PAGE)
                 if not events:
-                    patience_seconds = self._store.stillness.seconds(_IDLE_SECONDS)
+                    patience_seconds = self._store.stillness.seconds(_IDLE_SECONDS, ())
                     await self._store.wait_for_events(None, self._to, patience_seconds)
                     continue
             except Exception as error:  # noqa: BLE001 - listeners stay, and the outbox comes back

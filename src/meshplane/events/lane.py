@@ -18,6 +18,7 @@ from meshplane.events.dead_letters import MAXIMUM_ATTEMPTS, Failure, write_dead_
 from meshplane.kit.clock import Clock, from_text
 from meshplane.kit.errors import Stale, Unavailable
 from meshplane.platform.events import StoredEvent
+from meshplane.platform.stillness import Part
 from meshplane.platform.store import ABSENT, Store, UnitOfWork
 from meshplane.platform.tables import Row, Table
 from meshplane.platform.telemetry import log
@@ -29,7 +30,9 @@ DEAD_LETTER_QUEUE = "consumers"
 """Where the dead letters of all consumers lie."""
 
 MOST_ATTEMPTS = 185
-_LOOK_AGAIN_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 1.0
+"""How often parked events are looked for that others may have put there."""
+
 _PARKED_PAGE = 1000
 _FIRST_RETRY_SECONDS = 0.05
 _LONGEST_RETRY_SECONDS = 300.0
@@ -46,6 +49,10 @@ class Lane:
         store: holds the cursor and the parked events.
         consumer: whom to deliver to.
         clock: for the times of retries.
+
+    Attributes:
+        position: up to where the outbox was delivered.
+        looks_at: what it reads again from time to time.
     """
 
     def __init__(self, store: Store, consumer: Consumer, clock: Clock) -> None:
@@ -55,6 +62,7 @@ class Lane:
         self.position = 0
         self._version = ABSENT
         self._parked: list[Row] = []
+        self.looks_at: Part = (PARKED.name, consumer.name)
         self._looked_at = 0.0
 
     async def load(self) -> None:
@@ -67,6 +75,7 @@ class Lane:
 
     async def _read_parked(self) -> list[Row]:
         """All that wait to be tried again, oldest first."""
+        began = time.monotonic()
         found: list[Row] = []
         cursor = None
         while True:
@@ -81,12 +90,12 @@ class Lane:
                     await self._give_up(row, Failure("UNKNOWN", "Why it failed was not kept."))
             cursor = page.cursor
             if cursor is None:
-                self._looked_at = time.monotonic()
+                self._looked_at = began
                 return found
 
     async def look_again(self) -> None:
         """Reads the parked events again from time to time: a redrive puts some back."""
-        if time.monotonic() - self._looked_at >= _LOOK_AGAIN_SECONDS:
+        if self._next_look_seconds() <= 0:
             self._parked = await self._read_parked()
 
     async def deliver(self, event: StoredEvent) -> None:
@@ -129,9 +138,24 @@ class Lane:
             await self.load()
 
     @property
+    def idle_seconds(self) -> float:
+        """How long there is nothing to do here, as far as is known by now."""
+        look_seconds, retry_at = self._next_look_seconds(), self.next_retry_epoch_seconds
+        if retry_at is None:
+            return look_seconds
+        return min(look_seconds, retry_at - self._clock.now().timestamp())
+
+    @property
     def next_retry_epoch_seconds(self) -> float | None:
         """When the next parked event may be tried, if any is parked."""
         return min((row.item["nextAttemptAt"] for row in self._first_parked()), default=None)
+
+    def _next_look_seconds(self) -> float:
+        """Until parked events are to be read again."""
+        pause_seconds = self._store.stillness.seconds(
+            LOOK_AGAIN_SECONDS, (self.looks_at,), since=self._looked_at
+        )
+        return self._looked_at + pause_seconds - time.monotonic()
 
     def _first_parked(self) -> list[Row]:
         """The oldest parked event of each entity: the others wait behind it."""

@@ -41,6 +41,7 @@ from meshplane.kit.errors import MeshplaneError, Stale
 from meshplane.platform.store import Store
 from meshplane.platform.tables import Row
 from meshplane.platform.telemetry import log
+from meshplane.platform.trouble import Trouble
 
 _POLL_SECONDS = 0.5
 _PAUSE_SECONDS = 0.25
@@ -131,18 +132,20 @@ class _Line:
         self._freed = asyncio.Event()
         self._shared_until = 0.0
         self._in_trouble = False
+        self._trouble = Trouble("queue_waits", "queue_goes_on", queue=handler.queue)
 
     async def run(self) -> None:
         """Works until it is cancelled."""
         queue = self.handler.queue
         while True:
-            heard = self._bell.heard(queue)
+            heard, since = self._bell.heard(queue), time.monotonic()
             try:
                 due, most_seconds = await self._look()
                 for rows in self._shares(due):
                     await self._hand_over(rows)
+                self._trouble.over()
             except Exception as error:  # noqa: BLE001 - nothing may end the work for good
-                log(ERROR, "queue_waits", queue=queue, exc_info=error)
+                self._trouble.met(error)
                 self._in_trouble = True
                 continue
             finally:
@@ -151,7 +154,7 @@ class _Line:
                     self._in_trouble = False
                     await asyncio.sleep(_PAUSE_SECONDS)
             if not due:
-                await self._bell.wait(queue, heard, self._poll_seconds, most_seconds)
+                await self._bell.wait(queue, heard, self._poll_seconds, most_seconds, since=since)
 
     async def run_due(self) -> int:
         """Handles what is due now; how many attempts that were."""
@@ -184,9 +187,6 @@ class _Line:
         ]
         later = [row.item["dueAt"] - now for row in page.rows if row.item["dueAt"] > now]
         most_seconds = later[0] / 1000 if later else math.inf
-        if self._running:
-            # What cannot be put off or finished is due again, and no commit tells of that.
-            most_seconds = min(most_seconds, self._poll_seconds)
         if time.monotonic() < self._shared_until:
             # Another process works here too: in the same order both would want the same message.
             random.shuffle(due)
@@ -217,6 +217,9 @@ class _Line:
         for message_id in message_ids:
             self._running.pop(message_id, None)
         self._freed.set()
+        if self._in_trouble or time.monotonic() < self._shared_until:
+            # What was not put off or finished here may be due again, and no commit tells of that.
+            self._bell.ring(self.handler.queue)
 
     async def _work_off_all(self, rows: Sequence[Row]) -> None:
         """One attempt at each, together if that goes well."""

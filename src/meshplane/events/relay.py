@@ -4,17 +4,18 @@ outbox → `Relay` (by sequence) → `Lane` of each consumer → its handler and
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from logging import DEBUG, ERROR, WARNING
+from functools import partial
+from logging import DEBUG
 
 from meshplane.events.consumer import Consumer
-from meshplane.events.lane import CursorMoved, Lane
+from meshplane.events.lane import LOOK_AGAIN_SECONDS, CursorMoved, Lane
 from meshplane.kit.clock import Clock
-from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import Store
 from meshplane.platform.telemetry import log
+from meshplane.platform.trouble import Trouble
 
 _PAGE = 200
 _IDLE_SECONDS = 0.25
@@ -38,6 +39,7 @@ class Relay:
         self._lanes = [Lane(store, consumer, clock) for consumer in consumers]
         self._types = frozenset().union(*(consumer.types for consumer in consumers))
         self._clock = clock
+        self._trouble = Trouble("relay_waits", "relay_goes_on")
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -60,12 +62,9 @@ class Relay:
                 await self._follow(min(lane.position for lane in self._lanes))
             except CursorMoved:
                 log(DEBUG, "cursor_moved_elsewhere")
-            except MeshplaneError as error:
-                # The store itself is not to be had. Events wait in it, and so does the relay.
-                log(WARNING, "relay_waits", code=error.code)
-                await asyncio.sleep(_IDLE_SECONDS)
             except Exception as error:  # noqa: BLE001 - nothing may end the delivery for good
-                log(ERROR, "relay_waits", exc_info=error)
+                # The store itself is not to be had. Events wait in it, and so does the relay.
+                self._trouble.met(error)
                 await asyncio.sleep(_IDLE_SECONDS)
 
     async def _follow(self, position: int) -> None:
@@ -76,9 +75,10 @@ class Relay:
             position = reached
             for lane in self._lanes:
                 await lane.look_again()
-                await lane.retry_due()
+                await self._with_place(lane, lane.retry_due)
+            self._trouble.over()
             if not page:
-                await self._store.wait_for_events(self._types, position, self._patience_seconds())
+                await self._wait(position)
 
     async def _hand_over_to_all(self, page: Sequence[StoredEvent], reached: int) -> None:
         # All are waited for before an error goes on: no lane may still be at work when it reloads.
@@ -92,16 +92,35 @@ class Relay:
     async def _hand_over(self, lane: Lane, page: Sequence[StoredEvent], reached: int) -> None:
         for event in page:
             if lane.consumer.wants(event):
-                await lane.deliver(event)
+                await self._with_place(lane, partial(lane.deliver, event))
         # Not at every page: a place that is behind costs a little reading at the next start only.
         if reached - lane.position >= _SKIP_AT_LEAST:
-            await lane.skip_to(reached)
+            await self._with_place(lane, partial(lane.skip_to, reached))
 
-    def _patience_seconds(self) -> float:
-        """How long to wait: other processes write to the same outbox, and retries fall due."""
-        times = [lane.next_retry_epoch_seconds for lane in self._lanes]
-        soonest = min((time for time in times if time is not None), default=None)
-        idle_seconds = self._store.stillness.seconds(_IDLE_SECONDS)
-        if soonest is None:
-            return idle_seconds
-        return max(0.0, min(idle_seconds, soonest - self._clock.now().timestamp()))
+    async def _with_place(self, lane: Lane, do: Callable[[], Awaitable[None]]) -> None:
+        """Does something from the lane's place, wherever another process has moved that to."""
+        while True:
+            try:
+                return await do()
+            except CursorMoved:
+                log(DEBUG, "cursor_moved_elsewhere", consumer=lane.consumer.name)
+                await lane.load()
+
+    async def _wait(self, position: int) -> None:
+        """Returns when there are events, a retry falls due, or others have parked some."""
+        stillness = self._store.stillness
+        # Nothing but the outbox: the store tells of that, where it counts commits.
+        idle_seconds = stillness.seconds(_IDLE_SECONDS, ())
+        waiting = self._store.wait_for_events(self._types, position, idle_seconds)
+        told = asyncio.ensure_future(waiting)
+        try:
+            await stillness.pause(
+                min(idle_seconds, LOOK_AGAIN_SECONDS),
+                min(lane.idle_seconds for lane in self._lanes),
+                of=[lane.looks_at for lane in self._lanes],
+                woken=told,
+            )
+            if told.done():
+                told.result()
+        finally:
+            told.cancel()

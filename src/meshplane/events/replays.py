@@ -7,9 +7,10 @@ pattern can tell it, and a consumer that has seen it knows it.
 
 import asyncio
 import math
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from logging import DEBUG, ERROR, WARNING
+from logging import DEBUG, ERROR
 from typing import Any
 
 from meshplane.events.archives import Selection
@@ -18,11 +19,13 @@ from meshplane.events.envelope import envelope_of
 from meshplane.events.rule_book import RuleBook
 from meshplane.events.rule_dispatch import dispatch
 from meshplane.kit.clock import Clock, to_text
-from meshplane.kit.errors import MeshplaneError, Stale, Unavailable
+from meshplane.kit.errors import Stale, Unavailable
 from meshplane.platform.events import StoredEvent
+from meshplane.platform.stillness import parts
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.platform.tables import Index, KeyValue, Row, Table
 from meshplane.platform.telemetry import log
+from meshplane.platform.trouble import Trouble
 
 EVENT_REPLAYS = Table(
     "EventReplays",
@@ -60,6 +63,7 @@ class Replays:
         self._book = book
         self._clock = clock
         self._started = asyncio.Event()
+        self._trouble = Trouble("replays_wait", "replays_go_on")
         self._task: asyncio.Task[None] | None = None
         store.on_puts(EVENT_REPLAYS, self._put)
 
@@ -86,26 +90,26 @@ class Replays:
     async def _run(self) -> None:
         while True:
             self._started.clear()
-            most_seconds = _POLL_SECONDS
+            since, most_seconds = time.monotonic(), _POLL_SECONDS
             try:
                 rows = await self._active()
                 for row in rows:
                     await self._page(row)
                 most_seconds = math.inf
-            except MeshplaneError as error:
-                log(WARNING, "replays_wait", code=error.code)
-                rows = ()
+                self._trouble.over()
             except Exception as error:  # noqa: BLE001 - nothing may end the replays for good
-                log(ERROR, "replays_wait", exc_info=error)
+                self._trouble.met(error)
                 rows = ()
             if not rows:
-                await self._pause(most_seconds)
+                await self._pause(most_seconds, since)
 
-    async def _pause(self, most_seconds: float) -> None:
+    async def _pause(self, most_seconds: float, since: float) -> None:
         """Returns when one is started, or when it is time to look again."""
         started = asyncio.ensure_future(self._started.wait())
         try:
-            await self._store.stillness.pause(_POLL_SECONDS, most_seconds, woken=started)
+            await self._store.stillness.pause(
+                _POLL_SECONDS, most_seconds, of=parts(EVENT_REPLAYS), since=since, woken=started
+            )
         finally:
             started.cancel()
 

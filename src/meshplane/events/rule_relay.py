@@ -7,7 +7,7 @@ version lets one of several processes win each page; nothing is sent twice, noth
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from logging import DEBUG, ERROR, WARNING
+from logging import DEBUG
 
 from meshplane.events.envelope import envelope_of
 from meshplane.events.lane import CURSORS, CursorMoved
@@ -15,10 +15,10 @@ from meshplane.events.right_of_way import RightOfWay
 from meshplane.events.rule_book import RuleBook
 from meshplane.events.rule_dispatch import dispatch
 from meshplane.kit.clock import Clock
-from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.store import ABSENT, Store, UnitOfWork
 from meshplane.platform.telemetry import log
+from meshplane.platform.trouble import Trouble
 
 PLACE = "meshplane.rules"
 """The name of the relay's place among those of consumers."""
@@ -52,6 +52,7 @@ class RuleRelay:
         self._kept = 0
         self._version = ABSENT
         self._generation = 0
+        self._trouble = Trouble("rule_relay_waits", "rule_relay_goes_on")
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -78,11 +79,8 @@ class RuleRelay:
                 await self._follow()
             except CursorMoved:
                 log(DEBUG, "cursor_moved_elsewhere")
-            except MeshplaneError as error:
-                log(WARNING, "rule_relay_waits", code=error.code)
-                await asyncio.sleep(_IDLE_SECONDS)
             except Exception as error:  # noqa: BLE001 - nothing may end the delivery for good
-                log(ERROR, "rule_relay_waits", exc_info=error)
+                self._trouble.met(error)
                 await asyncio.sleep(_IDLE_SECONDS)
 
     async def _load(self) -> None:
@@ -99,7 +97,8 @@ class RuleRelay:
                 # Others get their turn, also where no page brings a commit.
                 await asyncio.sleep(0)
             else:
-                patience_seconds = self._store.stillness.seconds(_IDLE_SECONDS)
+                self._trouble.over()
+                patience_seconds = self._store.stillness.seconds(_IDLE_SECONDS, ())
                 await self._store.wait_for_events(None, self._read, patience_seconds)
 
     async def _page(self) -> bool:

@@ -6,15 +6,16 @@ So of several processes one fires, and a kill between the two is impossible.
 
 import asyncio
 import math
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta
-from logging import DEBUG, ERROR, WARNING
+from logging import DEBUG
 
 from meshplane.events.envelope import BUS, scheduled_envelope
 from meshplane.events.queues import milliseconds
 from meshplane.events.rule_book import RuleBook
 from meshplane.events.rule_dispatch import dispatch
-from meshplane.events.rules import Rule
+from meshplane.events.rules import RULE_GENERATIONS, Rule
 from meshplane.events.schedules import (
     PRECISION_SECONDS,
     Schedule,
@@ -23,10 +24,12 @@ from meshplane.events.schedules import (
     parse_schedule,
 )
 from meshplane.kit.clock import Clock, from_text, to_text
-from meshplane.kit.errors import MeshplaneError, Stale
+from meshplane.kit.errors import Stale
+from meshplane.platform.stillness import parts
 from meshplane.platform.store import ABSENT, Store
 from meshplane.platform.tables import Between, Index, Row, Table
 from meshplane.platform.telemetry import log
+from meshplane.platform.trouble import Trouble
 
 SCHEDULE_TIMES = Table(
     "ScheduleTimes",
@@ -37,6 +40,7 @@ SCHEDULE_TIMES = Table(
 )
 """When each rule fires next. `fireAt`, in epoch milliseconds, is null once a schedule is over."""
 
+_LOOKS_AT = parts(SCHEDULE_TIMES, RULE_GENERATIONS)
 _POLL_SECONDS = 1.0
 _PAGE = 100
 
@@ -62,6 +66,7 @@ class Scheduler:
         self._book = book
         self._clock = clock
         self._planned: dict[str, str] = {}
+        self._trouble = Trouble("scheduler_waits", "scheduler_goes_on")
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -93,16 +98,18 @@ class Scheduler:
 
     async def _run(self) -> None:
         while True:
+            since = time.monotonic()
             try:
                 await self.run_due()
                 most_seconds = await self._most_seconds()
-            except MeshplaneError as error:
-                log(WARNING, "scheduler_waits", code=error.code)
-                most_seconds = _POLL_SECONDS
             except Exception as error:  # noqa: BLE001 - nothing may end the schedules for good
-                log(ERROR, "scheduler_waits", exc_info=error)
+                self._trouble.met(error)
                 most_seconds = _POLL_SECONDS
-            await self._store.stillness.pause(_POLL_SECONDS, most_seconds)
+            else:
+                self._trouble.over()
+            await self._store.stillness.pause(
+                _POLL_SECONDS, most_seconds, of=_LOOKS_AT, since=since
+            )
 
     async def _most_seconds(self) -> float:
         """Until the next firing."""

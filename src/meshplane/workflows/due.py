@@ -1,7 +1,10 @@
 """What the store holds for somebody to look after: the reads of the runner's poll."""
 
+import math
+import time
 from collections.abc import AsyncIterator
 
+from meshplane.platform.stillness import Stillness, parts
 from meshplane.platform.store import UnitOfWork
 from meshplane.platform.tables import Between, Row
 from meshplane.workflows.tables import EXECUTIONS, SHARDS, TASK_TOKENS
@@ -9,6 +12,38 @@ from meshplane.workflows.tables import EXECUTIONS, SHARDS, TASK_TOKENS
 _PAGE = 200
 _LONGEST_LEASE_SECONDS = 300.0
 _SHARDS = tuple(str(number) for number in range(SHARDS))
+_LOOKS_AT = parts(EXECUTIONS, TASK_TOKENS)
+
+
+class Rest:
+    """Whether the poll may leave the store alone for a while.
+
+    Args:
+        stillness: of the store.
+        usual_seconds: between two looks while anything moves.
+
+    Attributes:
+        ends_at: when something falls due that a look has shown, epoch seconds.
+    """
+
+    def __init__(self, stillness: Stillness, usual_seconds: float) -> None:
+        self._stillness, self._usual_seconds = stillness, usual_seconds
+        self._looked_at = -math.inf
+        self.ends_at = 0.0
+
+    def begin(self, now: float) -> float:
+        """A look begins; how far ahead it should look, `now` and that in epoch seconds."""
+        self._looked_at, self.ends_at = time.monotonic(), 0.0
+        return now + self._seconds()
+
+    def is_over(self, now: float) -> bool:
+        """Whether it is time to look again."""
+        seconds = self._seconds()
+        rests = seconds > self._usual_seconds and now < self.ends_at
+        return not rests or time.monotonic() - self._looked_at >= seconds
+
+    def _seconds(self) -> float:
+        return self._stillness.seconds(self._usual_seconds, _LOOKS_AT, since=self._looked_at)
 
 
 async def rows_until(work: UnitOfWork, now: float, limit: int) -> list[Row]:

@@ -17,6 +17,7 @@ from meshplane.kit.ids import IdMaker
 from meshplane.platform.store import Store, UnitOfWork
 from meshplane.platform.tables import KeyValue, Row
 from meshplane.platform.telemetry import log
+from meshplane.platform.trouble import Trouble
 from meshplane.workflows import due
 from meshplane.workflows.asl import TaskRequest
 from meshplane.workflows.crash_points import CrashPoints, NoCrashes
@@ -121,6 +122,8 @@ class Runner:
         self._more_is_due = False
         self._wake = asyncio.Event()
         self._look_at = 0.0
+        self._rest = due.Rest(store.stillness, self.limits.poll_seconds)
+        self._trouble = Trouble("runner_waits", "runner_goes_on")
         self._task: asyncio.Task[None] | None = None
         store.on_puts(EXECUTIONS, self._put)
         store.on_puts(TASK_TOKENS, self._answered)
@@ -293,11 +296,9 @@ class Runner:
             self._wake.clear()
             try:
                 self._look_at = await self._look()
-            except MeshplaneError as error:
-                log(WARNING, "runner_waits", code=error.code)
-                self._look_at = self._now() + self.limits.poll_seconds
+                self._trouble.over()
             except Exception as error:  # noqa: BLE001 - nothing may end the work for good
-                log(ERROR, "runner_waits", exc_info=error)
+                self._trouble.met(error)
                 self._look_at = self._now() + self.limits.poll_seconds
             await self._sleep(self._look_at - self._now())
 
@@ -329,13 +330,21 @@ class Runner:
             else:
                 soonest = min(soonest, at)
         self._forget_expectations(now - self.limits.lease_seconds)
+        dead = self._owners.dead()
+        if dead or self._more_is_due or self._rest.is_over(now):
+            await self._look_into_store(dead, now)
+        return min(soonest, self._rest.ends_at)
+
+    async def _look_into_store(self, dead: Set[str], now: float) -> None:
+        """Begins what others left: what is due, is answered, or was a dead owner's."""
+        ahead = self._rest.begin(now)
         work = self._store.begin()
-        for owner in self._owners.dead():
+        for owner in dead:
             await self._take_over(work, owner, now)
         await self._begin_due(work, now)
         async for execution_id in due.answered_executions(work):
             self._begin(execution_id, None)
-        return min(soonest, await due.first_after(work, now, soonest))
+        self._rest.ends_at = await due.first_after(work, now, ahead)
 
     def _forget_expectations(self, before: float) -> None:
         """Units of work that were to bring something, and never were committed."""

@@ -29,6 +29,7 @@ _NO_ANSWER = "its endpoint does not answer"
 _REFUSAL, _SERVER_FAULT = 400, 500
 # What is noted in botocore's context of a call, which all its attempts have in common.
 _BEGAN, _PERHAPS = "meshplane_began", "meshplane_may_have_happened"
+_ADMITTED = "meshplane_admitted_and_not_sent"
 
 
 class Watch:
@@ -53,6 +54,7 @@ class Watch:
         # After that: what is more general comes later.
         events.register_last("request-created", self._begin)
         events.register_first(f"needs-retry.{name}", self._ended)
+        events.register_first(f"after-call-error.{name}", self._given_up)
 
     def demand_answers(self, operation: str) -> None:
         """Refuses a call that need not even be begun.
@@ -69,9 +71,16 @@ class Watch:
         if silence is not None:
             lost = bool(request.context.get(_PERHAPS))
             raise self._refused(xform_name(operation_name), silence, may_have_happened=lost)
+        request.context[_ADMITTED] = True
 
     def _begin(self, request: Any, **_: Any) -> None:
+        request.context[_ADMITTED] = False
         request.context[_BEGAN] = self._now()
+
+    def _given_up(self, context: dict[str, Any], **_: Any) -> None:
+        """The call ends with an error of this side, such as that it could not be signed."""
+        if context.get(_ADMITTED):
+            self._circuit.unsent()
 
     def _ended(
         self,

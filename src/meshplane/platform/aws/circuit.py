@@ -70,6 +70,12 @@ class Circuit:
                 self._probe_at = self._now() + self._probe_seconds
             return refused
 
+    def unsent(self) -> None:
+        """An attempt that was admitted was not made after all: it was no probe."""
+        with self._lock:
+            if self._probe_at is not None:
+                self._probe_at = min(self._probe_at, self._now())
+
     def answered(self) -> bool:
         """An answer came, of whatever kind; whether that has closed the circuit."""
         with self._lock:

@@ -19,6 +19,7 @@ from meshplane.platform.aws.dynamodb_commit import GroupCommit
 from meshplane.platform.aws.dynamodb_items import Image, Shape
 from meshplane.platform.aws.dynamodb_logs import Logs
 from meshplane.platform.aws.dynamodb_plan import Batch
+from meshplane.platform.aws.dynamodb_records import Record
 from meshplane.platform.aws.dynamodb_search import TextIndex
 from meshplane.platform.aws.dynamodb_spill import Spill
 from meshplane.platform.aws.dynamodb_sweep import Sweep
@@ -64,7 +65,9 @@ class DynamoStore:
         self.writer = GroupCommit(
             self.reading, self.tail, self.now, lambda: to_text(clock.now()), self._committed
         )
-        self._logs = Logs(self.reading, self.writer.settled_head, poll_seconds)
+        self._logs = Logs(
+            self.reading, self.writer.settled_head, self.writer.in_flight, poll_seconds
+        )
         self._text = TextIndex(self.reading, self.tail, declared.values())
         self._sweep = Sweep(self.reading, self.spill, self.writer.commit)
         self._put_listeners = PutListeners()
@@ -168,8 +171,9 @@ class DynamoStore:
         image = Image(shape.checked(item), 0, 0, shape.end_of(item))
         return await self.spill.fitted(shape, write.key, image)
 
-    def _committed(self, batches: Sequence[Batch]) -> None:
+    def _committed(self, record: Record, batches: Sequence[Batch]) -> None:
         """Wakes those who wait for what was committed."""
         types = frozenset(event.type for batch in batches for event in batch.events)
+        self._logs.wrote(record)
         self._logs.committed(types, self.writer.known_events)
         self._put_listeners.tell(batches)

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from meshplane.kit.errors import Unavailable
@@ -16,17 +18,37 @@ from meshplane.platform.aws.dynamodb_records import (
     partition_of,
     record_of,
 )
+from meshplane.platform.aws.errors import AwsUnavailable
 from meshplane.platform.gathering import Key
 
 MOST_KEYS = 100
 _MOST_ROUNDS = 12
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 1.0
+_PATIENT_SECONDS = 10.0
 
 
 def pause_seconds(attempt: int) -> float:
     """How long to wait before another attempt: longer each time, and nobody in step with others."""
     longest = min(_FIRST_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS)
     return random.uniform(longest / 4, longest)  # noqa: S311 - no secret
+
+
+async def _patiently(ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """The answer to a read, which is asked for again while DynamoDB wants fewer calls.
+
+    A use case reads so often that one of its reads is refused almost surely, where many calls are:
+    begun anew as a whole it would come to no end.
+    """
+    give_up = time.monotonic() + _PATIENT_SECONDS
+    attempt = 0
+    while True:
+        try:
+            return await ask()
+        except AwsUnavailable as error:
+            if not error.is_throttled or time.monotonic() > give_up:
+                raise
+        await asyncio.sleep(pause_seconds(attempt))
+        attempt += 1
 
 
 class Reading:
@@ -43,12 +65,14 @@ class Reading:
 
     async def head(self) -> Head:
         """The head of the log as it is now."""
-        answer = await self.aws.call(
-            "dynamodb",
-            "get_item",
-            TableName=self.shapes["CommitLog"].name,
-            Key=HEAD_KEY,
-            ConsistentRead=True,
+        answer = await _patiently(
+            lambda: self.aws.call(
+                "dynamodb",
+                "get_item",
+                TableName=self.shapes["CommitLog"].name,
+                Key=HEAD_KEY,
+                ConsistentRead=True,
+            )
         )
         return head_of(answer.get("Item"))
 
@@ -58,8 +82,10 @@ class Reading:
         stored_key = shape.key(key[1], key[2])
         if stored_key is None:
             return None
-        answer = await self.aws.call(
-            "dynamodb", "get_item", TableName=shape.name, Key=stored_key, ConsistentRead=True
+        answer = await _patiently(
+            lambda: self.aws.call(
+                "dynamodb", "get_item", TableName=shape.name, Key=stored_key, ConsistentRead=True
+            )
         )
         return shape.image(answer["Item"]) if answer.get("Item") else None
 
@@ -82,7 +108,7 @@ class Reading:
             by_name[shape.name] = shape
             asked.setdefault(shape.name, {"ConsistentRead": True, "Keys": []})["Keys"].append(key)
         for attempt in range(_MOST_ROUNDS):
-            answer = await self.aws.call("dynamodb", "batch_get_item", RequestItems=asked)
+            answer = await _patiently(partial(self._some, asked))
             for name, items in answer["Responses"].items():
                 shape = by_name[name]
                 found.update({shape.key_of(item): shape.image(item) for item in items})
@@ -93,13 +119,18 @@ class Reading:
             await asyncio.sleep(pause_seconds(attempt))
         raise Unavailable("STORE_UNAVAILABLE", "The store is overloaded: try again in a while.")
 
+    async def _some(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return await self.aws.call("dynamodb", "batch_get_item", RequestItems=asked)
+
     async def page(
         self, shape: Shape, conditions: Mapping[str, Any], start: Stored | None, limit: int
     ) -> tuple[list[Stored], Stored | None]:
         """One answer of a query, and where the next one starts; None: there is no more."""
         more = {} if start is None else {"ExclusiveStartKey": start}
-        answer = await self.aws.call(
-            "dynamodb", "query", TableName=shape.name, Limit=limit, **conditions, **more
+        answer = await _patiently(
+            lambda: self.aws.call(
+                "dynamodb", "query", TableName=shape.name, Limit=limit, **conditions, **more
+            )
         )
         return answer["Items"], answer.get("LastEvaluatedKey")
 
@@ -134,16 +165,18 @@ class Reading:
             conditions["Limit"] = most
         start: Stored | None = None
         while True:
-            more = {} if start is None else {"ExclusiveStartKey": start}
-            answer = await self.aws.call(
-                "dynamodb",
-                "query",
-                TableName=self.shapes[table].name,
-                KeyConditionExpression=text,
-                ExpressionAttributeValues=values,
-                ConsistentRead=True,
-                **conditions,
-                **more,
+            if start is not None:
+                conditions["ExclusiveStartKey"] = start
+            answer = await _patiently(
+                lambda: self.aws.call(
+                    "dynamodb",
+                    "query",
+                    TableName=self.shapes[table].name,
+                    KeyConditionExpression=text,
+                    ExpressionAttributeValues=values,
+                    ConsistentRead=True,
+                    **conditions,
+                )
             )
             yield answer["Items"]
             start = answer.get("LastEvaluatedKey")

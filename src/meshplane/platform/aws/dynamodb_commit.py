@@ -31,6 +31,7 @@ from meshplane.platform.gathering import Key
 _MOST_IN_A_GROUP = 64
 _MOST_WRITES_OF_A_GROUP = 88
 _GIVE_UP_SECONDS = 20.0
+_FLIGHT_SECONDS = 1.0
 _MOST_FINISHED = 20
 _MOST_ENTRY_BYTES = 300_000
 _LATER = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
@@ -66,7 +67,7 @@ class GroupCommit:
         tail: learns of each commit.
         now: the present in epoch seconds.
         time_text: the present, as events and audit records have it.
-        on_commit: called after a commit with the batches that it made durable.
+        on_commit: called after a commit with its record and the batches that it made durable.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class GroupCommit:
         tail: Tail,
         now: Callable[[], int],
         time_text: Callable[[], str],
-        on_commit: Callable[[Sequence[Batch]], None],
+        on_commit: Callable[[Record, Sequence[Batch]], None],
     ) -> None:
         self._reading, self._tail = reading, tail
         self._large = LargeCommits(reading)
@@ -85,6 +86,7 @@ class GroupCommit:
         self._alone = 0
         self._waiting: list[_Waiting] = []
         self._worker: asyncio.Task[None] | None = None
+        self._flight: asyncio.Future[None] | None = None
 
     async def commit(self, batch: Batch) -> None:
         """Returns when the batch is durable; raises what kept it from being written."""
@@ -119,9 +121,15 @@ class GroupCommit:
             await asyncio.sleep(pause_seconds(attempt) if attempt else 0)
         raise Unavailable("STORE_UNAVAILABLE", "The store is overloaded: try again in a while.")
 
+    async def in_flight(self) -> None:
+        """Returns once it is known what became of what is being committed now, or soon."""
+        if self._flight is not None:
+            await asyncio.wait([self._flight], timeout=_FLIGHT_SECONDS)
+
     async def _work(self) -> None:
         while self._waiting:
             group = self._take()
+            self._flight = asyncio.get_running_loop().create_future()
             try:
                 failed, left = await self._commit(group)
             except Exception as error:  # noqa: BLE001 - whatever it is, every waiter gets an answer
@@ -133,6 +141,8 @@ class GroupCommit:
                 else:
                     _fail(group, error)
                 continue
+            finally:
+                self._flight.set_result(None)
             self._waiting[:0] = left
             for number, (_, done) in enumerate(group[: len(group) - len(left)]):
                 if done.done():
@@ -302,7 +312,8 @@ class GroupCommit:
         if self._head.commit < attempt.after.commit:
             self._head = attempt.after
         self._tail.own(attempt.record, attempt.plan.changes)
-        self._on_commit([work.batches[number] for number in attempt.plan.units])
+        durable = [work.batches[number] for number in attempt.plan.units]
+        self._on_commit(attempt.record, durable)
         return attempt.plan.failed
 
     async def _commit_large(self, work: "_Work") -> dict[int, MeshplaneError]:
@@ -324,7 +335,7 @@ class GroupCommit:
             await self._large.finish(staged, self._now())
             record = Record(after.commit, staged.token, {c.key: c.before for c in found.changes})
             self._tail.own(record, found.changes)
-            self._on_commit(work.batches)
+            self._on_commit(record, work.batches)
             return {}
 
 

@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from logging import ERROR, WARNING
 from typing import Any
 
 from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.aws.dynamodb_calls import Reading
 from meshplane.platform.aws.dynamodb_head import Head
-from meshplane.platform.aws.dynamodb_records import entries_of, last_of_partition, partition_of
+from meshplane.platform.aws.dynamodb_moves import Moves
+from meshplane.platform.aws.dynamodb_records import (
+    Record,
+    entries_of,
+    last_of_partition,
+    partition_of,
+)
 from meshplane.platform.events import StoredEvent
 from meshplane.platform.stillness import Stillness
-from meshplane.platform.telemetry import log
+from meshplane.platform.trouble import Trouble
 
 _AUDIT_PAGE = 1000
 # DynamoDB takes 4 KB of expression; more types than this are looked for without its help.
@@ -24,14 +29,22 @@ class Logs:
     Args:
         reading: of the mesh's tables.
         head: gives the head of the log.
+        in_flight: returns once this process's present commit has ended.
         poll_seconds: how often it is looked for events of other processes while somebody waits.
     """
 
     def __init__(
-        self, reading: Reading, head: Callable[[], Awaitable[Head]], poll_seconds: float
+        self,
+        reading: Reading,
+        head: Callable[[], Awaitable[Head]],
+        in_flight: Callable[[], Awaitable[None]],
+        poll_seconds: float,
     ) -> None:
         self._reading, self._head, self._poll_seconds = reading, head, poll_seconds
         self.stillness = Stillness(self._begin_polling)
+        self._moves = Moves(reading, in_flight)
+        self._counted: int | None = None
+        self._trouble = Trouble("events_not_polled", "events_polled_again")
         self._waiters: dict[asyncio.Future[None], frozenset[str] | None] = {}
         self._poller: asyncio.Task[None] | None = None
         self._polled_first: asyncio.Future[None]
@@ -119,6 +132,11 @@ class Logs:
             return bool(await self.events_after(after, 1))
         return bool((await self.events_of(types, after, 1))[0])
 
+    def wrote(self, record: Record) -> None:
+        """Takes in what a commit of this process wrote."""
+        self._moves.own(record.commit)
+        self.stillness.wrote(key[:2] for key in record.before)
+
     def committed(self, types: frozenset[str], last: int | None) -> None:
         """Tells that this process committed events of these types.
 
@@ -136,11 +154,6 @@ class Logs:
         """Wakes those who wait for one of these types."""
         for waiter, wanted in self._waiters.items():
             if not waiter.done() and (wanted is None or not wanted.isdisjoint(types)):
-                waiter.set_result(None)
-
-    def _told_all(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
                 waiter.set_result(None)
 
     async def close(self) -> None:
@@ -167,6 +180,7 @@ class Logs:
         """Tells of what other processes commit for as long as somebody waits."""
         try:
             head = await self._head()
+            await self._count(head)
         except MeshplaneError as error:
             polled_first.set_exception(error)
             return
@@ -175,24 +189,18 @@ class Logs:
             raise
         self._polled = head.events
         self._seen = max(self._seen, self._polled)
-        if self.stillness.saw(head.commit):
-            self._told_all()
         polled_first.set_result(None)
         while self._waiters or self.stillness.is_awaited:
             await asyncio.sleep(self._poll_seconds)
             try:
                 await self._tell_what_is_new()
-            except MeshplaneError as error:
-                # The next round asks again.
-                log(WARNING, "events_not_polled", code=error.code)
             except Exception as error:  # noqa: BLE001 - those who rest rely on somebody looking
-                log(ERROR, "events_not_polled", exc_info=error)
+                self._trouble.met(error)  # the next round asks again
+            else:
+                self._trouble.over()
 
     async def _tell_what_is_new(self) -> None:
         head = await self._head()
-        if self.stillness.saw(head.commit):
-            # They wait for as long as nothing moves, and may look at more than the outbox.
-            self._told_all()
         while self._polled < head.events:
             events = await self.events_after(self._polled, _AUDIT_PAGE)
             if not events:
@@ -200,6 +208,15 @@ class Logs:
             self._polled = events[-1].sequence
             self._seen = max(self._seen, self._polled)
             self._told(frozenset(event.type for event in events))
+        await self._count(head)
+
+    async def _count(self, head: Head) -> None:
+        """Tells those who rest what was written since the last time."""
+        written = None
+        if self._counted is not None:
+            written = await self._moves.between(self._counted, head.commit)
+        self._counted = head.commit
+        self.stillness.saw(head.commit, written)
 
     async def _entries(
         self, table: str, name: str, after: int, limit: int

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from typing import Any
 
 import orjson
@@ -97,7 +98,7 @@ class Receiving:
         loop = asyncio.get_running_loop()
         until = loop.time() + body.wait_seconds
         while True:
-            heard = self._bell.heard(queue)
+            heard, since = self._bell.heard(queue), time.monotonic()
             page = await call.work.query(
                 MESSAGES,
                 queue,
@@ -108,7 +109,7 @@ class Receiving:
             left = until - loop.time()
             if page.rows or left <= 0 or self._ended:
                 return list(page.rows)
-            await self._bell.wait(queue, heard, _LOOK_AGAIN_SECONDS, left)
+            await self._bell.wait(queue, heard, _LOOK_AGAIN_SECONDS, left, since=since)
 
 
 class _TakenMeanwhile(BaseMoved):

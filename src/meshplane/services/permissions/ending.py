@@ -5,6 +5,7 @@ A grant lets nothing through from the instant of its end, whether that has been 
 
 import asyncio
 import math
+import time
 from logging import ERROR, WARNING
 
 from meshplane.boundary.actor import service_actor
@@ -12,9 +13,11 @@ from meshplane.boundary.boundary import Boundary
 from meshplane.boundary.call import Call
 from meshplane.kit.clock import from_text, to_text
 from meshplane.kit.errors import MeshplaneError
+from meshplane.platform.stillness import parts
 from meshplane.platform.store import Store
 from meshplane.platform.tables import Between
 from meshplane.platform.telemetry import log
+from meshplane.platform.trouble import Trouble
 from meshplane.policy.model import MESH
 from meshplane.services.permissions.grant_rows import grant_of, in_force, note_end
 from meshplane.services.permissions.store import ENDING, GRANTS
@@ -36,6 +39,7 @@ class Ending:
     def __init__(self, boundary: Boundary, store: Store) -> None:
         self._boundary = boundary
         self._store = store
+        self._trouble = Trouble("grants_not_ended", "grants_are_ended_again")
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -82,31 +86,18 @@ class Ending:
         await self._boundary.write("expireGrant", itself, end)
 
     async def _run(self) -> None:
+        stillness, looks_at = self._store.stillness, parts(GRANTS)
         while True:
+            since, most_seconds = time.monotonic(), _PAUSE_SECONDS
             try:
-                more = await self.note_all() == _MOST_OF_A_ROUND
-            except MeshplaneError as error:
-                log(WARNING, "grants_not_ended", code=error.code)
-                more = False
+                if await self.note_all() == _MOST_OF_A_ROUND:
+                    most_seconds = 0.0
+                elif stillness.seconds(_PAUSE_SECONDS, looks_at, since=since) > _PAUSE_SECONDS:
+                    most_seconds = await self._next_seconds()
+                self._trouble.over()
             except Exception as error:  # noqa: BLE001 - nothing may end the looking for good
-                log(ERROR, "grants_not_ended", exc_info=error)
-                more = False
-            if more:
-                await asyncio.sleep(0)
-            else:
-                await self._pause()
-
-    async def _pause(self) -> None:
-        """Waits for the next end; as usual, where that is not known to be far."""
-        most_seconds = _PAUSE_SECONDS
-        if self._store.stillness.seconds(_PAUSE_SECONDS) > _PAUSE_SECONDS:
-            try:
-                most_seconds = await self._next_seconds()
-            except MeshplaneError as error:
-                log(WARNING, "grants_not_ended", code=error.code)
-            except Exception as error:  # noqa: BLE001 - nothing may end the looking for good
-                log(ERROR, "grants_not_ended", exc_info=error)
-        await self._store.stillness.pause(_PAUSE_SECONDS, most_seconds)
+                self._trouble.met(error)
+            await stillness.pause(_PAUSE_SECONDS, most_seconds, of=looks_at, since=since)
 
     async def _next_seconds(self) -> float:
         """Until the next end of a grant."""

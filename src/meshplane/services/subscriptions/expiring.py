@@ -9,8 +9,9 @@ of several processes one does it.
 
 import asyncio
 import math
+import time
 from contextlib import suppress
-from logging import ERROR, WARNING
+from logging import WARNING
 from typing import Any, Literal
 
 from meshplane.boundary.actor import service_actor
@@ -24,9 +25,11 @@ from meshplane.events.subscriptions import (
 )
 from meshplane.kit.clock import Clock, from_text, to_text
 from meshplane.kit.errors import MeshplaneError, Stale
+from meshplane.platform.stillness import parts
 from meshplane.platform.store import Store
 from meshplane.platform.tables import Between
 from meshplane.platform.telemetry import log
+from meshplane.platform.trouble import Trouble
 from meshplane.policy.model import Resource
 from meshplane.services.subscriptions.finding import REQUEST_EXPIRED_BY
 from meshplane.services.subscriptions.records import is_past, noted
@@ -56,6 +59,7 @@ class Expiring:
         self._store = store
         self._boundary = boundary
         self._clock = clock
+        self._trouble = Trouble("subscriptions_wait", "subscriptions_go_on")
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -137,15 +141,16 @@ class Expiring:
 
     async def _run(self) -> None:
         while True:
-            most_seconds = _PAUSE_SECONDS
+            since, most_seconds = time.monotonic(), _PAUSE_SECONDS
             try:
                 await self.run_due()
                 most_seconds = await self._most_seconds()
-            except MeshplaneError as error:
-                log(WARNING, "subscriptions_wait", code=error.code)
+                self._trouble.over()
             except Exception as error:  # noqa: BLE001 - nothing may end this for good
-                log(ERROR, "subscriptions_wait", exc_info=error)
-            await self._store.stillness.pause(_PAUSE_SECONDS, most_seconds)
+                self._trouble.met(error)
+            await self._store.stillness.pause(
+                _PAUSE_SECONDS, most_seconds, of=parts(SUBSCRIPTIONS), since=since
+            )
 
     async def _most_seconds(self) -> float:
         """Until the next date, as far as it is known."""
