@@ -60,6 +60,18 @@ async def test_message__is_there_with_the_commit_and_not_before(store: SqliteSto
     assert message_of(row).hops == 3
 
 
+@pytest.mark.parametrize(("of_work", "of_message", "carried"), [(3, None, 3), (3, 5, 5), (5, 3, 5)])
+async def test_message__carries_the_hops_of_what_sends_it(
+    store: SqliteStore, of_work: int, of_message: int | None, carried: int
+) -> None:
+    work = store.begin(hops=of_work)
+    origin = {"rule": "r"} if of_message is None else {"rule": "r", "hops": of_message}
+    send(work, "jobs", {}, message_id="m-1", now=NOON, origin=origin)
+    await work.commit()
+    (row,) = await lying(store)
+    assert message_of(row).origin == {"rule": "r", "hops": carried}
+
+
 async def test_same_message_sent_twice__lies_there_once(store: SqliteStore) -> None:
     await one(store)
     assert (await one(store)).version == 2

@@ -166,8 +166,11 @@ def send(
         maximum_attempts: after how many attempts it is given up.
         maximum_age_seconds: how long after it was sent it is given up, if that comes first.
         dead_letter_queue: where it goes then.
-        origin: as in `Message`.
+        origin: as in `Message`; its hops are at least those of `work`.
     """
+    hops = max(work.hops, (origin or {}).get("hops", 0))
+    if hops:
+        origin = {**(origin or {}), "hops": hops}
     sent_at = milliseconds(now)
     work.put(
         MESSAGES,

@@ -58,7 +58,7 @@ class Gathering(Generic[BatchT]):
 
     def __init__(self, make: Callable[[], BatchT], hops: int) -> None:
         self._make = make
-        self._hops = hops
+        self.hops = hops
         self._batch = make()
         self._own: dict[Key, Item | None] = {}
 
@@ -90,8 +90,8 @@ class Gathering(Generic[BatchT]):
 
     def emit(self, event: NewEvent) -> None:
         """See `UnitOfWork.emit`."""
-        if event.hops < self._hops:
-            event = replace(event, hops=self._hops)
+        if event.hops < self.hops:
+            event = replace(event, hops=self.hops)
         self._batch.events.append(event)
 
     def record(self, record: dict[str, Any]) -> None:

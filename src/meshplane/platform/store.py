@@ -21,6 +21,11 @@ ABSENT = 0
 class UnitOfWork(Protocol):
     """Reads now, and writes that happen together when `commit` is called, or never."""
 
+    @property
+    def hops(self) -> int:
+        """As `begin` was given them: what is sent in it carries them on."""
+        ...
+
     async def get(self, table: Table, partition: KeyValue, sort: KeyValue = "") -> Row | None:
         """The row with that key; what this unit of work has put itself is seen."""
         ...

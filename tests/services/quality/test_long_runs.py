@@ -71,8 +71,8 @@ class World:
     long: LongRuns
     worker: QueueWorker
 
-    async def begin(self, run_id: str = "dqrun-1") -> None:
-        work = self.store.begin()
+    async def begin(self, run_id: str = "dqrun-1", hops: int = 0) -> None:
+        work = self.store.begin(hops)
         work.put(RUNS, new_run(run_id, "asset-1", 2, to_text(self.clock.now())), expected=ABSENT)
         text = f"Rules = [ {', '.join(RULES)} ]"
         asked = ToEvaluate(Actor("ana@air"), run_id, "tbl-1", "air", "flights", text, self.clock)
@@ -121,6 +121,12 @@ async def test_run__goes_on_until_it_has_ended_and_then_tells_score_and_alert(
     assert (run["snapshotId"], run["seconds"] > 0) == ("7", True)
     assert [each["outcome"] for each in run["rules"]] == ["PASS", "FAIL"]
     assert await world.told() == ["DataQualityRunCompleted", "DataQualityAlert"]
+
+
+async def test_run__that_a_rule_led_to_tells_so_at_its_end(world: World) -> None:
+    await world.begin(hops=4)
+    await world.until_at_rest()
+    assert [each.hops for each in await world.store.events_after(0, 10)] == [4, 4]
 
 
 async def test_run__whose_process_dies_after_it_was_begun_is_begun_once(world: World) -> None:
