@@ -66,9 +66,7 @@ class RawPlace:
         for _ in range(200):
             if isinstance(begun, Crawled):
                 return begun
-            found = await self.crawler.look(asked, begun)
-            if found is not None:
-                return found
+            begun = await self.crawler.look(asked, begun) or begun
             await asyncio.sleep(0.01)
         raise AssertionError("the crawl does not end")
 

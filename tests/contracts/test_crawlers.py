@@ -9,8 +9,9 @@ import pytest
 from meshplane.kit.errors import Invalid, TooLarge
 from meshplane.platform.aws.names import domain_bucket
 from meshplane.sandbox.server import AwsSandbox
-from meshplane.services.tables import raw_area
-from meshplane.services.tables.crawl_ports import FoundTable
+from meshplane.services.tables import raw_area, raw_parquet
+from meshplane.services.tables.crawl_ports import FoundTable, ToRead, WantedColumn
+from meshplane.services.tables.raw_tables import written
 from tests.builders.aws_sandbox import aws_of, sandbox_in
 from tests.builders.lakes import ELSEWHERE
 from tests.builders.raw_areas import (
@@ -157,14 +158,23 @@ async def test_same_name_twice__is_told_apart_by_the_whole_path(place: RawPlace)
         ({"x/a.csv": AIRPORTS, "x/year=2026/b.csv": AIRPORTS}, "same depth"),
         ({"x/a.parquet": b"PAR1 and then nothing of the kind PAR1"}, ""),
         ({"x/a.json": b"[1, 2, 3]"}, ""),
+        ({"x/a.json": b"null\n"}, ""),
         ({"x/a.csv": b"\xff\xfe\x00,\x00\n"}, ""),
         ({"x/year=2026/a.parquet": parquet({"YEAR": [1]})}, "says a column"),
         (
             {"x/a.parquet": parquet({"a": [1]}), "x/b.parquet": parquet({"a": ["x"]})},
             "own",
         ),
+        (
+            {"x/a.jsonl": json_lines({"a": 1}, {f"k{number}": 1 for number in range(2_001)})},
+            "x/a.jsonl: line 2 has an object of more than 2,000 names",
+        ),
+        ({"x/a.parquet": parquet({f"k{number}": [1] for number in range(2_001)})}, "2,001"),
     ],
-    ids=["formats", "depths", "damaged", "no-lines", "no-utf-8", "column-twice", "columns"],
+    ids=[
+        *("formats", "depths", "damaged", "no-lines", "null", "no-utf-8", "column-twice"),
+        *("columns", "names", "wide"),
+    ],
 )
 async def test_what_makes_no_table__is_found_with_the_reason_beside_what_does(
     place: RawPlace, files: dict[str, bytes], says: str
@@ -220,3 +230,22 @@ async def test_more_tables_or_files_than_a_crawl_takes__are_refused(
     with pytest.raises(TooLarge) as files:
         place.files.listed(place.area, "", 2)
     assert [tables.value.code, files.value.code] == ["CRAWL_TOO_LARGE"] * 2
+
+
+async def test_parquet__of_few_bytes_for_very_many_is_read_as_it_stands(
+    place: RawPlace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(raw_parquet, "BATCH_BYTES", 1024 * 1024)
+    texts = [None if row % 7 == 0 else f"{'x' * 10_000}{row}" for row in range(10)] * 100
+    place.put("wide/a.parquet", parquet({"Id": list(range(1_000)), "text": texts}))
+    found = (await place.found())["wide"]
+    assert types_of(found) == {"id": "long", "text": "string"}
+    wanted = [WantedColumn(one.name, one.type, one.source) for one in found.columns]
+    files = place.files.listed(place.area, "wide", 10)
+    assert files[0].size_bytes < 100_000
+    asked = ToRead(place.area, "wide", "parquet", files, wanted, (), known=True)
+    with pa.ipc.open_stream(str(written(place.files, asked, tmp_path / "scratch"))) as reader:
+        batches = list(reader)
+    assert max(batch.nbytes for batch in batches) < 1_200_000
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    assert rows == [{"id": row, "text": text} for row, text in enumerate(texts)]

@@ -1,5 +1,6 @@
-"""A server that is killed while it crawls: the crawl goes on when it is started again."""
+"""A server that is killed while it crawls: the crawl goes on, but not for ever."""
 
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -77,5 +78,46 @@ def test_kill__in_the_middle_of_a_crawl__leaves_one_that_ends_as_it_would_have(
         assert {table["files"] for table in crawl["tables"]} == {_FILES}
         listed = _ask(server, "GET", f"/tables/crawls?projectId={project}")["items"]
         assert [one["crawlId"] for one in listed] == [crawl["crawlId"]]
+    finally:
+        server.stop()
+
+
+def _attempts(server: MortalServer) -> int:
+    """How many attempts have begun at the step of the crawl that goes on."""
+    database = sqlite3.connect(f"file:{server.home / 'meshplane.db'}?mode=ro", uri=True)
+    try:
+        found = database.execute(
+            """SELECT max(json_extract(CAST(body AS TEXT), '$.attempts')) FROM "Messages"
+               WHERE pk = 'table-crawls'"""
+        ).fetchone()[0]
+    finally:
+        database.close()
+    return int(found or 0)
+
+
+def test_kill__at_every_attempt__ends_the_crawl_and_says_what_to_do(tmp_path: Path) -> None:
+    server = MortalServer(tmp_path / "home", free_port())
+    server.start()
+    try:
+        server.wait_until_ready()
+        project = _area(server)
+        crawl = _ask(server, "POST", "/tables/crawls", projectId=project)
+        for attempt in (1, 2, 3):
+            give_up = time.monotonic() + 60
+            while _attempts(server) < attempt:
+                assert time.monotonic() < give_up, "the crawl is not taken up"
+                time.sleep(0.02)
+            server.kill()
+            server.start()
+            server.wait_until_ready()
+        give_up = time.monotonic() + 60
+        while crawl["status"] == "RUNNING":
+            assert time.monotonic() < give_up, "the crawl is taken up for ever"
+            time.sleep(0.2)
+            crawl = _ask(server, "GET", f"/tables/crawls/{crawl['crawlId']}")
+        assert (crawl["status"], crawl["tables"]) == ("FAILED", [])
+        assert crawl["statusReason"].startswith("CRAWL_FAILED: A step of it was begun 3 times")
+        again = _ask(server, "POST", "/tables/crawls", projectId=project, path="t0")
+        assert again["crawlId"] != crawl["crawlId"]
     finally:
         server.stop()

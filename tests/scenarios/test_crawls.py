@@ -202,6 +202,17 @@ def test_files__are_found_made_tables_with_their_events_published_and_queried(ai
     told = [(one["type"], one["detail"].get("tableId")) for one in found]
     assert told.count(("TableCreated", sales["tableId"])) == 1
     assert told.count(("TableSnapshotCommitted", sales["tableId"])) == 1
+    ended = [one for one in found if one["detail"].get("crawlId") == crawl["crawlId"]]
+    assert [(one["type"], one["detail"]["foundTables"]) for one in ended] == [("CrawlCompleted", 3)]
+    trail = air.ask(ADMIN, "GET", "/audit?limit=1000")["items"]
+    assert [
+        (one["operation"], one["actor"], one["onBehalfOf"], one["outcome"])
+        for one in trail
+        if one["resource"] == f"Crawl:{crawl['crawlId']}"
+    ] == [
+        ("startCrawl", f"user:{OLGA}", None, "allowed"),
+        ("endCrawl", "service:tables", f"user:{OLGA}", "allowed"),
+    ]
 
 
 def test_crawls__are_listed_latest_first_page_by_page(air: Air) -> None:

@@ -62,3 +62,19 @@ class TableSnapshotsExpired(Payload):
     removed_files: int
     expired_by: str
     expired_at: str
+
+
+class CrawlCompleted(Payload):
+    """A crawl of a project's raw area has ended. `status` is `SUCCEEDED` or `FAILED`."""
+
+    source: ClassVar[str] = "management-app.tables"
+    entity_field: ClassVar[str] = "project_id"
+
+    crawl_id: str
+    project_id: str
+    domain_id: str
+    status: str
+    found_tables: int
+    skipped_files: int
+    started_by: str
+    completed_at: str

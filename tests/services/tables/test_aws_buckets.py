@@ -8,6 +8,7 @@ from botocore.stub import Stubber
 
 from meshplane.kit.errors import Conflict
 from meshplane.platform.aws.calls import Aws
+from meshplane.services.projects.api import raw_folder
 from meshplane.services.tables.aws_buckets import DomainBuckets
 from tests.builders.moto_aws import aws_at, moto_server
 
@@ -45,7 +46,7 @@ async def test_prepare__encrypts_by_kms(aws: Aws, key: str | None) -> None:
     assert (by["SSEAlgorithm"], by.get("KMSMasterKeyID")) == ("aws:kms", key)
 
 
-async def test_prepare__lets_nothing_of_a_table_expire(aws: Aws) -> None:
+async def test_prepare__lets_nothing_of_a_table_or_a_raw_area_expire(aws: Aws) -> None:
     bucket = await _prepared(aws)
     rules = aws.run("s3", "get_bucket_lifecycle_configuration", Bucket=bucket)["Rules"]
     ends = {
@@ -54,6 +55,11 @@ async def test_prepare__lets_nothing_of_a_table_expire(aws: Aws) -> None:
     moves = [one["Filter"]["Prefix"] for one in rules if one.get("Transitions")]
     assert ends == {"raw/": 365, "temp/": 7}
     assert moves == ["raw/"]
+    area = raw_folder("proj-1")
+    # Of what projects bring, nothing but versions that somebody wrote over.
+    (reaching,) = [one for one in rules if area.startswith(one["Filter"]["Prefix"])]
+    assert reaching["ID"] == "meshplane-old-versions"
+    assert not {"Expiration", "Transitions"} & reaching.keys()
 
 
 async def test_prepare__done_again_keeps_the_rules_of_others(aws: Aws) -> None:

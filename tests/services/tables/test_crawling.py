@@ -1,5 +1,6 @@
 """Crawls that go on after their request, whatever happens to the process and to who crawls."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from meshplane.events.queue_lease import Lease
 from meshplane.events.queue_worker import QueueWorker
 from meshplane.events.queues import DEAD_LETTERS, MESSAGES
 from meshplane.kit.clock import FixedClock, to_text
@@ -87,8 +89,9 @@ class World:
             "startedBy": "user:ana@air",
             "startedAt": to_text(self.clock.now()),
             "endedAt": None,
+            "traceId": "trace-1",
         }
-        work = self.store.begin()
+        work = self.store.begin(hops=2)
         work.put(CRAWLS, item, expected=ABSENT)
         self.crawling.begin(work, CRAWL.crawl_id)
         await work.commit()
@@ -101,6 +104,19 @@ class World:
     async def found(self) -> list[FoundTable]:
         row = await self.store.begin().get(CRAWLED_TABLES, CRAWL.crawl_id)
         return crawl_records.found_in(row)
+
+    async def die(self) -> None:
+        """A process takes the step that is due, and ends while it is at it."""
+        page = await self.store.begin().query(MESSAGES, QUEUE, limit=1)
+        await Lease(self.store, page.rows[0], self.clock, 10.0).take(renewed=False)
+        self.clock.advance(20)
+
+    async def told(self) -> list[tuple[str, str, int]]:
+        events = await self.store.events_after(0, 100)
+        return [(each.type, each.detail["status"], each.hops) for each in events]
+
+    async def recorded(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for _, line, _ in await self.store.audit_after(0, 100)]
 
     async def until_at_rest(self) -> dict[str, Any]:
         for _ in range(60):
@@ -149,6 +165,58 @@ async def test_crawl__whose_steps_are_not_answered_is_tried_again(world: World) 
     assert (crawl["status"], world.elsewhere.begun) == ("SUCCEEDED", ["crawl-1"] * 4)
 
 
+async def test_crawl__whose_steps_are_not_answered_for_long_is_tried_as_long(world: World) -> None:
+    world.elsewhere.fails = [Unavailable("AWS_UNAVAILABLE", "AWS did not answer.")] * 50
+    await world.begin()
+    crawl = await world.until_at_rest()
+    assert (crawl["status"], len(world.elsewhere.begun)) == ("SUCCEEDED", 51)
+
+
+async def test_crawl__that_is_never_answered_says_so_and_what_to_do(world: World) -> None:
+    world.elsewhere.fails = [Unavailable("AWS_UNAVAILABLE", "AWS did not answer.")] * 10_000
+    await world.begin()
+    await world.worker.run_due()
+    world.clock.advance(7_300)
+    crawl = await world.until_at_rest()
+    assert (crawl["status"], crawl["statusReason"]) == (
+        "FAILED",
+        "AWS_UNAVAILABLE: AWS did not answer. It was tried for two hours: start another crawl "
+        "when that is mended.",
+    )
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+async def test_crawl__at_which_each_process_dies_is_given_up_soon_and_says_what_to_do(
+    world: World, steps: int
+) -> None:
+    await world.begin()
+    for _ in range(steps):
+        await world.worker.run_due()
+        world.clock.advance(20)
+    begun, looked = list(world.elsewhere.begun), list(world.elsewhere.looked)
+    for _ in range(3):
+        await world.die()
+        assert (await world.crawl())["status"] == "RUNNING"
+    crawl = await world.until_at_rest()
+    assert (crawl["status"], crawl["statusReason"].partition(":")[0]) == ("FAILED", "CRAWL_FAILED")
+    assert "begun 3 times" in crawl["statusReason"]
+    assert crawl["statusReason"].endswith("or give the process more memory.")
+    assert (world.elsewhere.begun, world.elsewhere.looked) == (begun, looked)
+
+
+async def test_crawl__at_which_a_process_died_twice_goes_on_and_may_lose_others_later(
+    world: World,
+) -> None:
+    await world.begin()
+    for _ in range(2):
+        await world.die()
+    await world.worker.run_due()
+    for _ in range(2):
+        world.clock.advance(20)
+        await world.die()
+    assert (await world.until_at_rest())["status"] == "SUCCEEDED"
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -165,6 +233,43 @@ async def test_crawl__that_comes_to_nothing_failed_and_says_why(
     crawl = await world.until_at_rest()
     assert (crawl["status"], await world.found()) == ("FAILED", [])
     assert crawl["statusReason"].startswith(error.code)  # type: ignore[attr-defined]
+    assert await world.told() == [("CrawlCompleted", "FAILED", 2)]
+    (record,) = await world.recorded()
+    assert (record["outcome"], record["code"]) == ("failed", error.code)  # type: ignore[attr-defined]
+
+
+async def test_crawl__that_has_ended_is_told_once_with_its_record_in_the_audit_trail(
+    world: World,
+) -> None:
+    await world.begin()
+    await world.worker.run_due()
+    assert (await world.told(), await world.recorded()) == ([], [])
+    crawl = await world.until_at_rest()
+    assert await world.told() == [("CrawlCompleted", "SUCCEEDED", 2)]
+    (event,) = await world.store.events_after(0, 100)
+    assert (event.source, event.entity, event.detail) == (
+        "management-app.tables",
+        "proj-1",
+        {
+            "crawlId": "crawl-1",
+            "projectId": "proj-1",
+            "domainId": "dzd-1",
+            "status": "SUCCEEDED",
+            "foundTables": 1,
+            "skippedFiles": 2,
+            "startedBy": "user:ana@air",
+            "completedAt": crawl["endedAt"],
+        },
+    )
+    (record,) = await world.recorded()
+    assert {name: record[name] for name in ("operation", "actor", "onBehalfOf", "outcome")} == {
+        "operation": "endCrawl",
+        "actor": "service:tables",
+        "onBehalfOf": "user:ana@air",
+        "outcome": "allowed",
+    }
+    assert (record["resource"], record["traceId"]) == ("Crawl:crawl-1", "trace-1")
+    assert record["detail"] == {"foundTables": 1, "skippedFiles": 2}
 
 
 async def test_crawl__that_takes_two_hours_is_given_up(world: World) -> None:
@@ -185,6 +290,7 @@ async def test_crawl__of_which_no_attempt_comes_to_an_end_is_given_up_as_well(wo
         await world.worker.run_due()
         world.clock.advance(120)
     assert (await world.crawl())["status"] == "FAILED"
+    assert len(world.elsewhere.looked) == 3
 
 
 async def test_crawl__with_more_columns_than_a_row_should_hold_failed(

@@ -22,7 +22,7 @@ from meshplane.sandbox.faults import KINDS, Fault
 from meshplane.sandbox.iam_policy import Asked, decide
 from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.tables.aws_crawl_rights import CrawlRights
-from meshplane.services.tables.crawl_ports import CrawlBegun, Crawled
+from meshplane.services.tables.crawl_ports import CrawlBegun, Crawled, ToCrawl
 from tests.builders.aws_sandbox import aws_of, govern_lake, sandbox_in
 from tests.builders.lakes import ELSEWHERE
 from tests.builders.raw_areas import RawPlace, csv, parquet, s3_area
@@ -82,6 +82,29 @@ async def crawl_in_spite(place: RawPlace) -> Crawled:
     raise AssertionError("the crawl does not end")
 
 
+async def ended(place: RawPlace, asked: ToCrawl, begun: CrawlBegun) -> Crawled:
+    """What came of a crawl that was begun."""
+    for _ in range(300):
+        found = await place.crawler.look(asked, begun)
+        if isinstance(found, Crawled):
+            return found
+        begun = found or begun
+    raise AssertionError("the crawl does not end")
+
+
+async def crawled_by_glue(place: RawPlace) -> tuple[ToCrawl, CrawlBegun]:
+    """A crawl that has run, and whose outcome nobody has looked at."""
+    asked = place.asked()
+    begun = await place.crawler.begin(asked)
+    assert isinstance(begun, CrawlBegun)
+    assert await place.crawler.look(asked, begun) is None
+    assert place.aws is not None
+    name = project_crawler(place.aws.place, place.project_id)
+    while place.aws.run("glue", "get_crawler", Name=name)["Crawler"]["State"] != "READY":
+        continue
+    return asked, begun
+
+
 def crawls(running: AwsSandbox, place: RawPlace) -> int:
     """How many crawls of a project have been started."""
     assert place.aws is not None
@@ -139,21 +162,60 @@ def test_role_of_crawlers__reads_raw_areas_and_nothing_else(running: AwsSandbox)
     assert decide(policies, Asked("glue:UpdateTable", f"{glue}/air/sales")) is None
 
 
-async def test_crawl__that_was_started_already_is_joined(running: AwsSandbox) -> None:
+async def test_crawl__that_somebody_starts_once_it_is_ready_is_as_good_as_its_own(
+    running: AwsSandbox,
+) -> None:
     aws = aws_of(running)
     place = new_area(aws)
     asked = place.asked()
     begun = await place.crawler.begin(asked)
     assert isinstance(begun, CrawlBegun)
+    assert await place.crawler.begin(asked) == begun
     aws.run("glue", "start_crawler", Name=project_crawler(aws.place, place.project_id))
     running.faults.add(Fault("glue", "GetCrawler", "throttle"))
-    again = await place.crawler.begin(asked)
-    assert again == begun
-    found = None
-    while found is None:
-        found = await place.crawler.look(asked, begun)
+    found = await ended(place, asked, begun)
     assert len(found.tables) == 2
     assert crawls(running, place) == 1
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["same-files", "other-files"])
+async def test_crawler__that_runs_already_is_waited_for_and_then_started_again(
+    running: AwsSandbox, other: bool
+) -> None:
+    aws = aws_of(running)
+    place = new_area(aws)
+    name = project_crawler(aws.place, place.project_id)
+    await place.crawl("sales" if other else "")
+    aws.run("glue", "start_crawler", Name=name)
+    with pytest.raises(Unavailable) as busy:
+        await place.crawler.begin(place.asked())
+    assert busy.value.code == "CRAWLER_BUSY"
+    assert name in busy.value.message
+    place.put("late/a.csv", csv("id,n", "1,2"))
+    found = await crawl_in_spite(place)
+    assert [(table.name, table.problem) for table in found.tables] == [
+        ("airports", ""),
+        ("late", ""),
+        ("sales", ""),
+    ]
+    assert crawls(running, place) == 3
+
+
+async def test_crawler__that_others_turn_to_other_files_meanwhile_crawls_ours_once_more(
+    running: AwsSandbox,
+) -> None:
+    aws = aws_of(running)
+    place = new_area(aws)
+    asked = place.asked()
+    begun = await place.crawler.begin(asked)
+    assert isinstance(begun, CrawlBegun)
+    name = project_crawler(aws.place, place.project_id)
+    target = f"s3://{place.area.bucket}/{place.area.folder}sales/"
+    aws.run("glue", "update_crawler", Name=name, Targets={"S3Targets": [{"Path": target}]})
+    aws.run("glue", "start_crawler", Name=name)
+    found = await ended(place, asked, begun)
+    assert [table.name for table in found.tables] == ["airports", "sales"]
+    assert crawls(running, place) == 2
 
 
 async def test_crawl__of_another_path_waits_for_the_one_that_runs(running: AwsSandbox) -> None:
@@ -165,8 +227,7 @@ async def test_crawl__of_another_path_waits_for_the_one_that_runs(running: AwsSa
     with pytest.raises(Unavailable) as busy:
         await place.crawler.begin(place.asked("sales"))
     assert busy.value.code == "CRAWLER_BUSY"
-    while await place.crawler.look(asked, begun) is None:
-        continue
+    await ended(place, asked, begun)
     assert [one.location for one in (await place.crawl("sales")).tables] == ["sales"]
 
 
@@ -180,7 +241,76 @@ async def test_crawler__that_is_deleted_meanwhile_is_told(running: AwsSandbox) -
     with pytest.raises(Unavailable) as gone:
         await place.crawler.look(asked, begun)
     assert gone.value.code == "CRAWL_FAILED"
+    assert f"The crawler {project_crawler(aws.place, place.project_id)}" in gone.value.message
     assert len((await place.crawl()).tables) == 2
+
+
+@pytest.mark.parametrize("has_run", [False, True], ids=["before-it-ran", "after-it-ran"])
+async def test_database__that_is_deleted_meanwhile_is_told_and_made_anew_by_the_next_crawl(
+    running: AwsSandbox, has_run: bool
+) -> None:
+    aws = aws_of(running)
+    place = new_area(aws)
+    if has_run:
+        asked, begun = await crawled_by_glue(place)
+    else:
+        asked = place.asked()
+        made = await place.crawler.begin(asked)
+        assert isinstance(made, CrawlBegun)
+        begun = made
+    aws.run("glue", "delete_database", Name=crawl_database(aws.place))
+    with pytest.raises(Unavailable) as gone:
+        await ended(place, asked, begun)
+    assert gone.value.code == "CRAWL_FAILED"
+    assert f"The database {crawl_database(aws.place)} was deleted" in gone.value.message
+    assert "Start another one." in gone.value.message
+    found = (await place.crawl()).tables
+    assert [(one.name, one.problem) for one in found] == [("airports", ""), ("sales", "")]
+
+
+async def test_table_in_glue__that_is_deleted_meanwhile_is_told_beside_those_that_are_there(
+    running: AwsSandbox,
+) -> None:
+    aws = aws_of(running)
+    place = new_area(aws)
+    asked, begun = await crawled_by_glue(place)
+    database = crawl_database(aws.place)
+    (sales,) = [
+        table["Name"]
+        for table in aws.run("glue", "get_tables", DatabaseName=database)["TableList"]
+        if table["StorageDescriptor"]["Location"].endswith(f"{place.area.folder}sales/")
+    ]
+    aws.run("glue", "delete_table", DatabaseName=database, Name=sales)
+    airports, sales = (await ended(place, asked, begun)).tables
+    assert (airports.problem, bool(airports.columns), sales.columns) == ("", True, ())
+    assert sales.problem.startswith(f"Glue's database {database} has no table of it")
+    assert "Crawl again" in sales.problem
+    assert [one.problem for one in (await place.crawl()).tables] == ["", ""]
+
+
+async def test_files_that_are_archived__are_told_beside_those_that_can_be_read(
+    running: AwsSandbox,
+) -> None:
+    aws = aws_of(running)
+    place = new_area(aws)
+    for path, kind in (
+        ("old/a.csv", "GLACIER"),
+        ("b.csv", "DEEP_ARCHIVE"),
+        ("at/a.csv", "GLACIER_IR"),
+    ):
+        aws.run(
+            "s3",
+            "put_object",
+            Bucket=place.area.bucket,
+            Key=f"{place.area.folder}{path}",
+            Body=csv("id,n", "1,2"),
+            StorageClass=kind,
+        )
+    problems = {one.location: one.problem for one in (await place.crawl()).tables}
+    readable = {"airports": "", "at": "", "sales": ""}
+    assert {name: problem for name, problem in problems.items() if not problem} == readable
+    assert problems["old"].startswith("old/a.csv is archived (S3 Glacier): restore it")
+    assert problems["b.csv"].startswith("b.csv is archived (S3 Glacier): restore it")
 
 
 async def test_crawler__is_made_and_changed_to_read_with_its_role_alone(

@@ -155,9 +155,11 @@ async def put_folder(aws: Aws, bucket: str, folder: str) -> None:
 def lifecycle() -> list[dict[str, Any]]:
     """What goes by itself, and when.
 
-    Only what came in raw moves to colder storage and is deleted after a year. Tables lie beside
-    it, and a rule for the whole bucket would take live files from them: Iceberg's own expiry
-    removes theirs, and then nothing but the versions that S3 keeps is left to remove here.
+    Only what lies in the domain's folder `raw/` moves to colder storage and is deleted after a
+    year. Tables lie beside it, and a rule for the whole bucket would take live files from them:
+    Iceberg's own expiry removes theirs, and then nothing but the versions that S3 keeps is left to
+    remove here. Raw areas of projects lie in `projects/ID/raw/`, which no prefix of a rule can name
+    for all of them; their files are the projects' own to remove.
     """
     raw = {
         "Transitions": [

@@ -1,7 +1,12 @@
 """Crawls of raw areas by crawlers of Glue: one for each project, made, started and awaited.
 
-files listed → one target for each table that they make → crawler, put → started, if the last crawl
-it tells of is the one from before → READY with another one → Glue's tables, under our names.
+files listed → one target for each table that they make → crawler, READY and with these targets →
+started, if the last crawl it tells of is the one from before → READY with another one → Glue's
+tables, under our names.
+
+StartCrawler gives no id, so a run is known by when it began: after the crawler was seen at rest
+with the targets of this crawl, which nobody can change while it runs. What began earlier, for
+whomever and of whatever files, is waited for and is no crawl of ours.
 
 What Glue finds lies in a database of its own (`names.crawl_database`): grants, drift reports and
 queries know nothing of it. The crawler reads as a role that IAM lets into raw areas alone, and not
@@ -10,10 +15,8 @@ governed tables lie, too. So its policy is what keeps it out of them, with Lake 
 without; making it and changing it say so alike. Tables of files that have gone are deleted there:
 nothing refers to them.
 
-Glue folds names to lower case, has no word for an instant with time zone, a time or a UUID, and
-takes the first line of CSV for names only where it differs in kind from the others. So the first
-file of each table is looked at as well: for names as they stand there, and for the types that Glue
-has no word for.
+Glue folds names to lower case, and has no word for some types (`aws_crawl_shapes.py`). So the first
+file of each table is looked at as well.
 
 Needs AWS: what Glue's classifiers make of files, how long crawls take (a minute at least), and that
 a target which is one object becomes a table. Sources: Glue Developer Guide, "Crawler API",
@@ -21,16 +24,18 @@ a target which is one object becomes a table. Sources: Glue Developer Guide, "Cr
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from meshplane.kit.errors import Invalid, Missing, Unavailable
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.aws.names import crawl_database, crawl_place, project_crawler
 from meshplane.services.tables.aws_crawl_rights import CrawlRights
+from meshplane.services.tables.aws_crawl_shapes import columns_told, table_of
 from meshplane.services.tables.aws_glue_shapes import check_name
 from meshplane.services.tables.crawl_ports import (
     CrawlBegun,
@@ -42,31 +47,13 @@ from meshplane.services.tables.crawl_ports import (
 )
 from meshplane.services.tables.raw_area import MOST_FILES, RawTable, names_of, tables_in
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 _ABSENT, _THERE = "EntityNotFoundException", "AlreadyExistsException"
 _RUNNING = frozenset({"CrawlerRunningException", "CrawlerStoppingException"})
-_READY, _SUCCEEDED, _UNKNOWN = "READY", "SUCCEEDED", "UNKNOWN"
+_READY, _SUCCEEDED = "READY", "SUCCEEDED"
 # All compatible files below a target make one table.
 _GROUPING = json.dumps(
     {"Version": 1.0, "Grouping": {"TableGroupingPolicy": "CombineCompatibleSchemas"}}
 )
-_TYPES = {
-    "tinyint": "int",
-    "smallint": "int",
-    "integer": "int",
-    "bigint": "long",
-    "varchar": "string",
-    "char": "string",
-}
-# What Glue says of types that it has no word for.
-_COARSER = {
-    "long": "bigint",
-    "timestamptz": "timestamp",
-    "time": "string",
-    "uuid": "string",
-}
 
 
 class GlueCrawler:
@@ -98,23 +85,27 @@ class GlueCrawler:
         if self._rights is not None:
             await self._rights.put(self._database, asked.area)
         crawler = await self._put(asked, targets)
-        return CrawlBegun(_last(crawler))
+        return CrawlBegun(_last(crawler), _digest(targets))
 
-    async def look(self, asked: ToCrawl, begun: CrawlBegun) -> Crawled | None:
+    async def look(self, asked: ToCrawl, begun: CrawlBegun) -> CrawlBegun | Crawled | None:
         """See `Crawler.look`."""
         crawler = await self._crawler(project_crawler(self._aws.place, asked.project_id))
         if crawler is None:
-            raise _failed("Its crawler was deleted meanwhile.")
+            raise _gone("crawler", project_crawler(self._aws.place, asked.project_id))
         if crawler.get("State") != _READY:
             return None
+        if begun.targets and _digest(_targets(crawler)) != begun.targets:
+            # Its last run, if there was one since, may have crawled these.
+            return await self.begin(asked)
         if _last(crawler) in (None, begun.before):
             # Not started, or so lately that it is not told yet; then Glue says that it runs.
             await self._start(crawler["Name"])
             return None
         last = crawler["LastCrawl"]
         if last.get("Status") != _SUCCEEDED:
+            await self._demand_database()
             raise _failed(
-                f"Glue ended it as {last.get('Status', _UNKNOWN)}. Its log says why: stream "
+                f"Glue ended it as {last.get('Status', 'UNKNOWN')}. Its log says why: stream "
                 f"{last.get('LogStream', crawler['Name'])} of {last.get('LogGroup', 'its group')}."
             )
         crawled = set(_targets(crawler))
@@ -129,12 +120,8 @@ class GlueCrawler:
     async def _ensure_database(self) -> None:
         """Makes the database; tables in it get no rights by default."""
         check_name(self._database, "aws_prefix")
-        try:
-            await self._aws.call("glue", "get_database", Name=self._database)
+        if await self._has_database():
             return
-        except AwsRejected as error:
-            if error.aws_code != _ABSENT:
-                raise
         try:
             await self._aws.call(
                 "glue",
@@ -150,8 +137,25 @@ class GlueCrawler:
             if error.aws_code != _THERE:
                 raise
 
+    async def _has_database(self) -> bool:
+        try:
+            await self._aws.call("glue", "get_database", Name=self._database)
+        except AwsRejected as error:
+            if error.aws_code != _ABSENT:
+                raise
+            return False
+        return True
+
+    async def _demand_database(self) -> None:
+        if not await self._has_database():
+            raise _gone("database", self._database)
+
     async def _put(self, asked: ToCrawl, targets: Sequence[str]) -> dict[str, Any]:
-        """Makes the project's crawler, or makes the one that is there crawl these."""
+        """The project's crawler at rest, with these targets: made, or made to crawl these.
+
+        Raises:
+            Unavailable: CRAWLER_BUSY.
+        """
         name = project_crawler(self._aws.place, asked.project_id)
         crawler = await self._crawler(name)
         if crawler is None:
@@ -162,17 +166,31 @@ class GlueCrawler:
             except AwsRejected as error:
                 if error.aws_code != _THERE:
                     raise
-            crawler = await self._crawler(name)
-            if crawler is None:
-                raise _busy()
+            crawler = await self._told_again(name)
+        if crawler.get("State") != _READY:
+            raise _busy(name)
         if set(_targets(crawler)) == set(targets) and crawler.get("Role") in self._named():
             return crawler
         try:
             await self._aws.call("glue", "update_crawler", Name=name, **self._meant(asked, targets))
         except AwsRejected as error:
+            if error.aws_code == _ABSENT:
+                raise _missing(name) from error
             if error.aws_code not in _RUNNING:
                 raise
-            raise _busy() from error
+            raise _busy(name) from error
+        # Anew, as a run of the targets from before may have come and gone since.
+        return await self._told_again(name)
+
+    async def _told_again(self, name: str) -> dict[str, Any]:
+        """A crawler that was made, or changed, just now.
+
+        Raises:
+            Unavailable: CRAWLER_BUSY.
+        """
+        crawler = await self._crawler(name)
+        if crawler is None:
+            raise _missing(name)
         return crawler
 
     def _named(self) -> frozenset[str]:
@@ -199,7 +217,7 @@ class GlueCrawler:
             await self._aws.call("glue", "start_crawler", Name=name)
         except AwsRejected as error:
             if error.aws_code == _ABSENT:
-                raise _failed("Its crawler was deleted meanwhile.") from error
+                raise _gone("crawler", name) from error
             if error.aws_code not in _RUNNING:
                 raise
 
@@ -214,15 +232,24 @@ class GlueCrawler:
         return crawler
 
     async def _found(self, asked: ToCrawl) -> list[dict[str, Any]]:
-        """The project's tables in Glue."""
+        """The project's tables in Glue.
+
+        Raises:
+            Unavailable: CRAWL_FAILED, their database is gone.
+        """
         found: list[dict[str, Any]] = []
-        async for page in self._aws.pages(
-            "glue",
-            "get_tables",
-            DatabaseName=self._database,
-            Expression=f"{_table_prefix(asked)}*",
-        ):
-            found += page["TableList"]
+        try:
+            async for page in self._aws.pages(
+                "glue",
+                "get_tables",
+                DatabaseName=self._database,
+                Expression=f"{_table_prefix(asked)}*",
+            ):
+                found += page["TableList"]
+        except AwsRejected as error:
+            if error.aws_code != _ABSENT:
+                raise
+            raise _gone("database", self._database) from error
         return found
 
     async def _told(
@@ -245,67 +272,13 @@ class GlueCrawler:
         columns: list[FoundColumn] = []
         problem, there = table.problem, None
         if not problem:
-            there, problem = _of(_uri(asked, table), found)
+            there, problem = table_of(_uri(asked, table), found, self._database)
         if there is not None:
             try:
-                columns = _columns(table, there, head(self._files, asked.area, table))
+                columns = columns_told(table, there, head(self._files, asked.area, table))
             except (Invalid, Missing) as error:
                 problem = error.message
         return described(name, table, columns, problem)
-
-
-def _of(uri: str, found: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any] | None, str]:
-    """Glue's table of a target; or what is wrong."""
-    places = {_location(one): one for one in found}
-    exact = places.get(uri.rstrip("/"))
-    if exact is not None and (exact.get("Parameters") or {}).get("classification") != _UNKNOWN:
-        return exact, ""
-    if any(place.startswith(uri) for place in places):
-        return None, (
-            "Glue found several tables in it, as its files have not the same columns: keep each "
-            "kind in a folder of its own."
-        )
-    return None, "Glue did not recognise what its files are. Write them anew."
-
-
-def _columns(table: RawTable, there: Mapping[str, Any], head: "pa.Schema") -> list[FoundColumn]:
-    """Columns as Glue found them, called as the first file calls them.
-
-    Raises:
-        Invalid: FILES_DO_NOT_FIT.
-    """
-    from meshplane.services.tables.raw_tables import typed
-
-    told = [(one["Name"], one["Type"]) for one in there["StorageDescriptor"]["Columns"]]
-    seen = typed(head)
-    if table.format == "csv":
-        if len(told) != len(seen):
-            raise Invalid(
-                "FILES_DO_NOT_FIT",
-                f"Glue found {len(told)} columns, and the first line of {table.files[0].path} has "
-                f"{len(seen)} names: separate all by the same sign.",
-            )
-        return [
-            FoundColumn(one.source, one.source, _iceberg(kind))
-            for one, (_, kind) in zip(seen, told, strict=True)
-        ]
-    alike = {one.source.casefold(): one for one in seen}
-    return [_column(name, kind, alike.get(name.casefold()), table) for name, kind in told]
-
-
-def _column(name: str, kind: str, seen: FoundColumn | None, table: RawTable) -> FoundColumn:
-    word = _iceberg(kind)
-    if seen is None:
-        return FoundColumn(name, name, word)
-    coarser = _COARSER.get(seen.type, "binary" if seen.type.startswith("fixed[") else "")
-    is_exact = table.format == "parquet" and coarser == kind.lower()
-    return FoundColumn(seen.source, seen.source, seen.type if is_exact else word)
-
-
-def _iceberg(kind: str) -> str:
-    """A type of Glue's in Iceberg's words; of nested values, Glue's own."""
-    plain = kind.strip().lower().replace(" ", "")
-    return _TYPES.get(plain.partition("(")[0], plain)
 
 
 def _uri(asked: ToCrawl, table: RawTable) -> str:
@@ -317,9 +290,9 @@ def _targets(crawler: Mapping[str, Any]) -> Iterable[str]:
     return [one["Path"] for one in (crawler.get("Targets") or {}).get("S3Targets") or ()]
 
 
-def _location(table: Mapping[str, Any]) -> str:
-    location: str = (table.get("StorageDescriptor") or {}).get("Location", "")
-    return location.rstrip("/")
+def _digest(targets: Iterable[str]) -> str:
+    """What tells targets from others, in whatever order."""
+    return hashlib.sha256("\n".join(sorted(set(targets))).encode()).hexdigest()
 
 
 def _table_prefix(asked: ToCrawl) -> str:
@@ -332,10 +305,24 @@ def _last(crawler: Mapping[str, Any]) -> str | None:
     return None if began is None else began.isoformat()
 
 
-def _busy() -> Unavailable:
+def _busy(name: str) -> Unavailable:
     return Unavailable(
-        "CRAWLER_BUSY", "The project's crawler in Glue crawls something else: it is waited for."
+        "CRAWLER_BUSY",
+        f"The project's crawler in Glue, {name}, is at work already, for somebody else or for an "
+        "earlier crawl: its end is waited for. Who cannot wait stops it in Glue.",
     )
+
+
+def _missing(name: str) -> Unavailable:
+    return Unavailable(
+        "CRAWLER_BUSY",
+        f"The project's crawler in Glue, {name}, is not told of yet, or was deleted: this "
+        "is tried again.",
+    )
+
+
+def _gone(what: str, name: str) -> Unavailable:
+    return _failed(f"The {what} {name} was deleted in Glue meanwhile; another crawl makes it anew.")
 
 
 def _failed(why: str) -> Unavailable:

@@ -1,6 +1,10 @@
-"""Raw areas in S3, read as tables are read. Importing this is cheap."""
+"""Raw areas in S3, read as tables are read. Importing this is cheap.
 
-from collections.abc import Callable
+Needs AWS: that what was restored is told by `RestoreStatus`; and objects of Intelligent-Tiering in
+its archives, which no list tells.
+"""
+
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +17,8 @@ from meshplane.services.tables.crawl_ports import RawArea, RawFile
 from meshplane.services.tables.raw_local import file_gone, too_many
 
 _NO_BUCKET = "NoSuchBucket"
+_ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes that S3 does not read from. It does from GLACIER_IR."""
 
 
 class S3RawFiles:
@@ -34,10 +40,14 @@ class S3RawFiles:
         found: list[RawFile] = []
         try:
             for page in self._aws.run_pages(
-                "s3", "list_objects_v2", Bucket=area.bucket, Prefix=start
+                "s3",
+                "list_objects_v2",
+                Bucket=area.bucket,
+                Prefix=start,
+                OptionalObjectAttributes=["RestoreStatus"],
             ):
                 found += [
-                    RawFile(one["Key"].removeprefix(area.folder), one["Size"])
+                    RawFile(one["Key"].removeprefix(area.folder), one["Size"], _is_archived(one))
                     for one in page.get("Contents", ())
                     if not one["Key"].endswith("/")
                 ]
@@ -65,3 +75,9 @@ class S3RawFiles:
         if not self._is_own(area.bucket):
             raise Invalid("FILE_OUTSIDE_LAKE", "The domain's bucket is none of this mesh's on AWS.")
         return area
+
+
+def _is_archived(told: Mapping[str, Any]) -> bool:
+    restored = told.get("RestoreStatus") or {}
+    is_readable = "RestoreExpiryDate" in restored and not restored.get("IsRestoreInProgress")
+    return told.get("StorageClass") in _ARCHIVES and not is_readable

@@ -22,7 +22,7 @@ class LocalCrawler:
         """See `Crawler.begin`."""
         return await asyncio.to_thread(self._crawl, asked)
 
-    async def look(self, asked: ToCrawl, begun: CrawlBegun) -> Crawled | None:
+    async def look(self, asked: ToCrawl, begun: CrawlBegun) -> CrawlBegun | Crawled | None:
         """See `Crawler.look`."""
         return await asyncio.to_thread(self._crawl, asked)
 

@@ -28,10 +28,17 @@ class RawArea:
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """A file of a raw area; `path` is relative to it."""
+    """A file of a raw area.
+
+    Args:
+        path: relative to the area.
+        size_bytes: how large it is.
+        is_archived: whether it must be restored before it can be read.
+    """
 
     path: str
     size_bytes: int
+    is_archived: bool = False
 
 
 class RawFiles(Protocol):
@@ -135,9 +142,11 @@ class CrawlBegun:
 
     Args:
         before: the last crawl there before this one, by which this one is told from it.
+        targets: a digest of what this one is to crawl; empty where that is not known.
     """
 
     before: str | None
+    targets: str = ""
 
 
 class Crawler(Protocol):
@@ -153,12 +162,15 @@ class Crawler(Protocol):
         """
         ...
 
-    async def look(self, asked: ToCrawl, begun: CrawlBegun) -> Crawled | None:
+    async def look(self, asked: ToCrawl, begun: CrawlBegun) -> CrawlBegun | Crawled | None:
         """What came of it; None while it goes on. Starts it where it has not been.
+
+        Somebody else may have had other things crawled there meanwhile. Then it is begun anew, and
+        what is known of that is given.
 
         Raises:
             Invalid, TooLarge: as `begin`.
-            Unavailable: CRAWL_FAILED, it did not come to an end; otherwise it is not to be had.
+            Unavailable: CRAWL_FAILED, it did not come to an end; otherwise as `begin`.
         """
         ...
 

@@ -1,8 +1,11 @@
-"""Crawls as rows, and as what HTTP shows."""
+"""Crawls as rows, as what HTTP shows, and as what is told of their ends."""
 
 from dataclasses import asdict
 from typing import Any
 
+from meshplane.boundary.actor import service_actor
+from meshplane.events.tables import CrawlCompleted
+from meshplane.platform.store import UnitOfWork
 from meshplane.platform.tables import Row
 from meshplane.services.tables.crawl_ports import Crawled, FoundColumn, FoundTable
 from meshplane.services.tables.crawls_schemas import (
@@ -33,6 +36,43 @@ def ended(item: Item, crawled: Crawled, ended_at: str) -> Item:
 def failed(item: Item, reason: str, ended_at: str) -> Item:
     """The row of a crawl that came to nothing, and why."""
     return {**item, "status": FAILED, "statusReason": reason[:_LONGEST_REASON], "endedAt": ended_at}
+
+
+def tell(work: UnitOfWork, item: Item, code: str | None) -> None:
+    """Tells of a crawl that has ended: an event, and a record in the audit trail.
+
+    The operation that began it has a record of its own, which cannot tell of the end.
+
+    Args:
+        work: the unit of work that puts the crawl.
+        item: the crawl, ended.
+        code: why it came to nothing; None if it did not.
+    """
+    work.emit(
+        CrawlCompleted(
+            crawl_id=item["crawlId"],
+            project_id=item["projectId"],
+            domain_id=item["domainId"],
+            status=item["status"],
+            found_tables=item["foundTables"],
+            skipped_files=item["skippedFiles"],
+            started_by=item["startedBy"],
+            completed_at=item["endedAt"],
+        ).event()
+    )
+    itself = service_actor("tables", item["startedBy"], item.get("traceId", ""))
+    work.record(
+        {
+            "operation": "endCrawl",
+            "actor": itself.name,
+            "onBehalfOf": itself.on_behalf_of,
+            "outcome": "allowed" if code is None else "failed",
+            "code": code,
+            "resource": f"Crawl:{item['crawlId']}",
+            "detail": {"foundTables": item["foundTables"], "skippedFiles": item["skippedFiles"]},
+            "traceId": itself.trace_id,
+        }
+    )
 
 
 def kept(crawl_id: str, crawled: Crawled) -> Item:

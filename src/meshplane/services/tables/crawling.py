@@ -5,6 +5,10 @@ in one commit with the crawl's end. A process that dies leaves a message, and wh
 on. What a step has learnt is in the message of the next one, so that a step that is repeated knows
 whether its crawl has been started.
 
+A step that fails in a way that may pass is followed by another one, under a message of its own. So
+a message's attempts are those that came to no end, as when a file takes more memory than the
+process has; after a few of them the crawl has failed, rather than end one process after the other.
+
 Runs of rulesets go on in the same way (`services/quality/running.py`). The two share queues and
 what a message is; what differs is most of the rest: a run can be cancelled and asks by its own
 number, a crawl cannot, and is known by the crawl before it. So each is written out.
@@ -12,12 +16,15 @@ number, a crawl cannot, and is known by the crawl before it. So each is written 
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from logging import WARNING
+from typing import Any
 
 from meshplane.events.queues import Message, QueueHandler, send
 from meshplane.kit.clock import Clock, from_text, to_text
 from meshplane.kit.errors import MeshplaneError, Unavailable
 from meshplane.platform.store import UnitOfWork
 from meshplane.platform.tables import Row
+from meshplane.platform.telemetry import log
 from meshplane.services.tables import crawl_records
 from meshplane.services.tables.crawl_ports import (
     CrawlBegun,
@@ -33,16 +40,21 @@ _LONGEST_SECONDS = 7_200.0
 _LONGEST_MESSAGE_SECONDS = 86_400.0
 _MOST_ATTEMPTS = 10_000
 _FIRST_SECONDS, _GROWTH, _SLOWEST_SECONDS = 0.3, 1.4, 15.0
-_NOT_MADE = "CRAWL_FAILED"
-_TOO_SLOW = f"{_NOT_MADE}: it did not end within two hours."
+_NOT_MADE, _TOO_LARGE = "CRAWL_FAILED", "CRAWL_TOO_LARGE"
+_TOO_SLOW = "It did not end within two hours. Crawl folder by folder."
 _MOST_COLUMNS = 10_000
-_TOO_MANY = (
-    f"CRAWL_TOO_LARGE: the tables have more than {_MOST_COLUMNS:,} columns together. Crawl folder "
-    "by folder."
-)
+_TOO_MANY = f"The tables have more than {_MOST_COLUMNS:,} columns together. Crawl folder by folder."
+_TRIED = " It was tried for two hours: start another crawl when that is mended."
 _LONGEST_STEP_SECONDS = 1_800.0
-_PATIENCE = 3
-"""How many attempts at one step may fail, once a crawl is late."""
+_MOST_BEGUN = 3
+"""How many attempts at one step may begin and come to no end."""
+
+_NEVER_ENDED = (
+    f"A step of it was begun {_MOST_BEGUN} times, and never came to an end: the process ended at "
+    "it, or it took more than half an hour, or failed in a way that the log tells. One of the "
+    "files may be too much for the process. Crawl folder by folder to find out which, then write "
+    "it anew in smaller pieces, or give the process more memory."
+)
 
 
 class Crawling:
@@ -77,7 +89,7 @@ class Crawling:
             work: the unit of work that puts the crawl, as running.
             crawl_id: of the crawl; its row says what is to be crawled.
         """
-        self._send(work, crawl_id, None, 0)
+        self._send(work, crawl_id, None, looks=0)
 
     async def _handle(self, work: UnitOfWork, message: Message) -> None:
         body = message.body
@@ -85,21 +97,28 @@ class Crawling:
         row = await work.get(CRAWLS, body["crawlId"])
         if row is None or row.item["status"] != crawl_records.RUNNING:
             return
-        if message.attempts > _PATIENCE and self._is_late(row):
-            # Whatever fails has failed before, be it that no attempt comes to an end.
-            self._fail(work, row, _TOO_SLOW)
+        if message.attempts > _MOST_BEGUN:
+            # Each attempt is counted as it begins.
+            self._fail(work, row, _NOT_MADE, _NEVER_ENDED)
             return
+        crawl_id, looks = row.item["crawlId"], body["looks"]
         try:
-            await self._go_on(work, row, begun, body["looks"])
+            begun = await self._go_on(work, row, begun)
         except MeshplaneError as error:
             again = isinstance(error, Unavailable) and error.code != _NOT_MADE
-            if again and not self._is_late(row):
-                raise
-            self._fail(work, row, f"{error.code}: {error.message}")
+            if not again or self._is_late(row):
+                self._fail(work, row, error.code, error.message, after_all=again)
+                return
+            log(WARNING, "crawl_waits", crawl=crawl_id, code=error.code)
+        else:
+            if begun is None:
+                return
+        self._send(work, crawl_id, begun, looks=looks + 1)
 
     async def _go_on(
-        self, work: UnitOfWork, row: Row, begun: CrawlBegun | None, looks: int
-    ) -> None:
+        self, work: UnitOfWork, row: Row, begun: CrawlBegun | None
+    ) -> CrawlBegun | None:
+        """One step; what is known for the next one, None at the end."""
         asked = _asked(row)
         found: CrawlBegun | Crawled | None
         if begun is None:
@@ -107,34 +126,44 @@ class Crawling:
         else:
             found = await self._crawler.look(asked, begun)
         if isinstance(found, Crawled) and _columns(found) > _MOST_COLUMNS:
-            self._fail(work, row, _TOO_MANY)
+            self._fail(work, row, _TOO_LARGE, _TOO_MANY)
         elif isinstance(found, Crawled):
-            now = to_text(self._clock.now())
-            work.put(CRAWLS, crawl_records.ended(row.item, found, now), expected=row.version)
+            item = crawl_records.ended(row.item, found, to_text(self._clock.now()))
+            work.put(CRAWLS, item, expected=row.version)
             work.put(CRAWLED_TABLES, crawl_records.kept(asked.crawl_id, found))
+            crawl_records.tell(work, item, None)
         elif self._is_late(row):
-            self._fail(work, row, _TOO_SLOW)
+            self._fail(work, row, _NOT_MADE, _TOO_SLOW)
         else:
-            self._send(work, asked.crawl_id, found or begun, looks + 1)
+            return found or begun
+        return None
 
-    def _fail(self, work: UnitOfWork, row: Row, reason: str) -> None:
+    def _fail(
+        self, work: UnitOfWork, row: Row, code: str, why: str, *, after_all: bool = False
+    ) -> None:
+        """Ends a crawl; `after_all`, where it was tried until it was late."""
+        reason = f"{code}: {why}{_TRIED if after_all else ''}"
         item = crawl_records.failed(row.item, reason, to_text(self._clock.now()))
         work.put(CRAWLS, item, expected=row.version)
+        crawl_records.tell(work, item, code)
 
     def _is_late(self, row: Row) -> bool:
         began = from_text(row.item["startedAt"])
         return (self._clock.now() - began).total_seconds() > _LONGEST_SECONDS
 
-    def _send(self, work: UnitOfWork, crawl_id: str, begun: CrawlBegun | None, looks: int) -> None:
+    def _send(
+        self, work: UnitOfWork, crawl_id: str, begun: CrawlBegun | None, *, looks: int
+    ) -> None:
         wait = min(_FIRST_SECONDS * _GROWTH ** min(looks - 1, 20), _SLOWEST_SECONDS)
+        body: dict[str, Any] = {
+            "crawlId": crawl_id,
+            "begun": None if begun is None else asdict(begun),
+            "looks": looks,
+        }
         send(
             work,
             QUEUE,
-            {
-                "crawlId": crawl_id,
-                "begun": None if begun is None else asdict(begun),
-                "looks": looks,
-            },
+            body,
             message_id=f"{crawl_id}-{looks}",
             now=self._clock.now(),
             delay_seconds=wait if looks else 0.0,

@@ -254,6 +254,7 @@ class Crawls:
             "startedBy": call.actor.on_behalf_of or call.actor.name,
             "startedAt": call.now,
             "endedAt": None,
+            "traceId": call.actor.trace_id,
         }
 
 

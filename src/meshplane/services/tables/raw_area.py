@@ -25,6 +25,9 @@ MOST_FILES = 10_000
 MOST_TABLES = 100
 """Tables that one crawl may find."""
 
+MOST_COLUMNS = 2_000
+"""Columns that a table made of files may have."""
+
 _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
     ".csv": "csv",
@@ -105,7 +108,8 @@ def tables_in(files: Iterable[RawFile]) -> tuple[list[RawTable], int]:
         if format_of(file.path) is None:
             skipped += 1
         elif "/" not in file.path:
-            tops.append(RawTable(file.path, format_of(file.path), (file,), (), whole=True))
+            kind, problem = format_of(file.path), _archived((file,))
+            tops.append(RawTable(file.path, kind, (file,), (), whole=True, problem=problem))
         else:
             gathered[_table_of(file.path)].append(file)
     tables = [*tops, *(_folder(location, some) for location, some in gathered.items())]
@@ -196,10 +200,22 @@ def _folder(location: str, files: list[RawFile]) -> RawTable:
         )
     elif len(keys) > 1:
         problem = "Not all of its files lie at the same depth of folders such as year=2024."
+    else:
+        problem = _archived(files)
     kind = format_of(files[0].path) if len(formats) == 1 else None
     partitions = next(iter(keys)) if len(keys) == 1 else ()
     ordered = tuple(sorted(files, key=lambda file: file.path))
     return RawTable(location, kind, ordered, partitions, whole=False, problem=problem)
+
+
+def _archived(files: Sequence[RawFile]) -> str:
+    """What is wrong where a file must be restored before it is read; empty otherwise."""
+    one = next((file.path for file in files if file.is_archived), None)
+    return (
+        f"{one} is archived (S3 Glacier): restore it, or take it out of the area."
+        if one is not None
+        else ""
+    )
 
 
 def _said(folder: str) -> tuple[str, str | None]:

@@ -5,6 +5,7 @@ says, as that quotes values.
 """
 
 import contextlib
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,18 +17,19 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
-from meshplane.kit.errors import Invalid, TooLarge
+from meshplane.kit.errors import Invalid
 from meshplane.services.tables.crawl_ports import Format, WantedColumn
 from meshplane.services.tables.local_rows import can_become
-from meshplane.services.tables.raw_area import is_zipped
-from meshplane.services.tables.raw_lines import ShallowLines
+from meshplane.services.tables.raw_area import MOST_COLUMNS, is_zipped
+from meshplane.services.tables.raw_lines import CheckedLines, head_of
+from meshplane.services.tables.raw_parquet import BATCH_BYTES, batches_of, rows_in, width_of
 
 _HEAD_BYTES = 1024 * 1024
 _BLOCK_BYTES = 8 * 1024 * 1024
-_LARGEST_GROUP_BYTES = 1024 * 1024 * 1024
 _BATCH_ROWS = 65_536
-# A value that all rows refer to lies in a file once, and as often as there are rows in a batch.
-_BATCH_ROWS_OF_PARQUET = 8_192
+_CELL_BYTES = 16
+"""Of a value that is not there, or is a number, at most."""
+
 _DELIMITERS = ",;\t|"
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 _FIXED = re.compile(r"fixed\[(\d{1,6})\]")
@@ -83,18 +85,19 @@ def columns_of(opened: Open, path: str, kind: Format) -> pa.Schema:
         Invalid: FILES_UNREADABLE.
     """
     with _told(path, kind, ()), contextlib.ExitStack() as stack:
+        file = stack.enter_context(opened())
         if kind == "parquet":
-            file = stack.enter_context(opened())
-            return pq.read_schema(file)
+            return _checked(pq.read_schema(file), path)
+        stream = stack.enter_context(_unzipped(file, path))
         if kind == "csv":
             delimiter = _delimiter(opened, path)
-            stream = stack.enter_context(_unzipped(opened(), path))
             with _csv(stream, delimiter, _HEAD_BYTES, None) as reader:
-                return _once(reader.schema, path)
-        stream = stack.enter_context(_unzipped(opened(), path))
+                return _checked(reader.schema, path)
+        # As many lines as fit into a block, so that all of them are looked at.
+        head = CheckedLines(io.BytesIO(head_of(stream, path, _HEAD_BYTES)), path)
         options = pa.json.ReadOptions(block_size=_HEAD_BYTES)
-        with pa.json.open_json(ShallowLines(stream, path), read_options=options) as reader:
-            return _once(reader.schema, path)
+        with pa.json.open_json(head, read_options=options) as reader:
+            return _checked(reader.schema, path)
 
 
 def word_of(kind: pa.DataType) -> str | None:
@@ -144,7 +147,8 @@ def rows_of(
         Invalid: FILES_UNREADABLE, FILES_DO_NOT_FIT.
         TooLarge: FILES_TOO_LARGE.
     """
-    there = columns_of(opened, path, kind).names
+    schema = columns_of(opened, path, kind)
+    there = schema.names
     # What a file of JSON does not have at its beginning may come further down.
     sources = [
         _source(column, there) or (column.source if kind == "json" else None) for column in columns
@@ -156,9 +160,34 @@ def rows_of(
             f"It has a column {others[0]!r} that the crawl did not find. Name the columns to take.",
         )
     target = pa.schema([(column.name, arrow_of(column.type)) for column in columns])
+    if kind == "parquet":
+        _demand_flat(schema, sources, target, path)
+    most = _rows_at_once(columns)
     with _told(path, kind, there):
         for batch in _batches(opened, path, kind, columns, sources, known=known):
-            yield _as(batch, sources, target, path)
+            for begin in range(0, batch.num_rows, most):
+                yield _as(batch.slice(begin, most), sources, target, path)
+
+
+def _rows_at_once(columns: Sequence[WantedColumn]) -> int:
+    """How many rows go together, so that columns which a file lacks take no more than others."""
+    width = sum(max(_CELL_BYTES, width_of(arrow_of(column.type))) for column in columns)
+    return max(1, min(_BATCH_ROWS, BATCH_BYTES // max(1, width)))
+
+
+def _demand_flat(
+    schema: pa.Schema, sources: Sequence[str | None], target: pa.Schema, path: str
+) -> None:
+    """Refuses nested columns before they are read, which may take any memory.
+
+    Raises:
+        Invalid: FILES_DO_NOT_FIT.
+    """
+    for source, field in zip(sources, target, strict=True):
+        if source is not None and any(
+            is_nested(schema.field(source).type) for is_nested in _NESTED
+        ):
+            raise _lossy(path, source, schema.field(source).type, field.type)
 
 
 def _batches(
@@ -173,7 +202,10 @@ def _batches(
     pairs = zip(sources, columns, strict=True)
     types = {source: arrow_of(column.type) for source, column in pairs if source is not None}
     if kind == "parquet":
-        yield from _of_parquet(opened, path, list(types))
+        if types:
+            yield from batches_of(opened, path, list(types))
+        else:
+            yield from _counted(rows_in(opened))
         return
     with contextlib.ExitStack() as stack:
         if kind == "csv":
@@ -182,27 +214,9 @@ def _batches(
             reader = stack.enter_context(_csv(stream, delimiter, _BLOCK_BYTES, types))
         else:
             stream = stack.enter_context(_unzipped(opened(), path))
-            lines = ShallowLines(stream, path)
+            lines = CheckedLines(stream, path, _rows_at_once(columns))
             reader = stack.enter_context(_json(lines, types, known=known))
         yield from reader
-
-
-def _of_parquet(opened: Open, path: str, names: list[str]) -> Iterator[pa.RecordBatch]:
-    with opened() as source, pq.ParquetFile(source) as file:
-        for number in range(file.metadata.num_row_groups):
-            if file.metadata.row_group(number).total_byte_size > _LARGEST_GROUP_BYTES:
-                raise TooLarge(
-                    "FILES_TOO_LARGE",
-                    f"{path}: a row group takes more than {_LARGEST_GROUP_BYTES:,} bytes when it "
-                    "is unpacked. Write the file with smaller ones.",
-                    field="found",
-                )
-        if not names:
-            yield from _counted(file.metadata.num_rows)
-            return
-        for batch in file.iter_batches(_BATCH_ROWS_OF_PARQUET, columns=names, use_threads=False):
-            batch.validate(full=True)
-            yield batch
 
 
 def _counted(rows: int) -> Iterator[pa.RecordBatch]:
@@ -292,14 +306,25 @@ def _cast(values: pa.Array, field: pa.Field, source: str, path: str) -> pa.Array
             return values
         return pa.ExtensionArray.from_storage(field.type, values)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise unfit(
-            path,
-            f"Its column {source!r} is {held}, and not all of it becomes {field.type} without "
-            "loss. Take the column with another type.",
-        ) from error
+        raise _lossy(path, source, held, field.type) from error
 
 
-def _once(schema: pa.Schema, path: str) -> pa.Schema:
+def _lossy(path: str, source: str, held: pa.DataType, wanted: pa.DataType) -> Invalid:
+    return unfit(
+        path,
+        f"Its column {source!r} is {held}, and not all of it becomes {wanted} without loss. Take "
+        "the column with another type.",
+    )
+
+
+def _checked(schema: pa.Schema, path: str) -> pa.Schema:
+    """The columns of a file, each of which comes once, and no more than go.
+
+    Raises:
+        Invalid: FILES_UNREADABLE, FILES_DO_NOT_FIT.
+    """
+    if len(schema) > MOST_COLUMNS:
+        raise unfit(path, f"It has {len(schema):,} columns, and at most {MOST_COLUMNS:,} go.")
     times = Counter(schema.names)
     double = next((name for name, number in times.items() if number > 1), None)
     if double is not None:

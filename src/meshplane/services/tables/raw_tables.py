@@ -22,6 +22,7 @@ from meshplane.services.tables.crawl_ports import (
 )
 from meshplane.services.tables.lake_files import storage_failed
 from meshplane.services.tables.raw_area import (
+    MOST_COLUMNS,
     RawTable,
     partition_values,
     sql_name,
@@ -29,7 +30,6 @@ from meshplane.services.tables.raw_area import (
 )
 from meshplane.services.tables.raw_formats import arrow_of, columns_of, rows_of, unfit, word_of
 
-MOST_COLUMNS = 2_000
 MOST_UNPACKED_BYTES = 8 * 1024**3
 """Of the rows of one import, as Arrow holds them."""
 
