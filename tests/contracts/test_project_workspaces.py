@@ -10,9 +10,10 @@ import pytest
 from dulwich.repo import Repo
 
 from meshplane.kit.clock import SystemClock
-from meshplane.kit.errors import Unavailable
+from meshplane.kit.errors import Conflict, Unavailable
 from meshplane.platform.aws.calls import Aws
-from meshplane.services.projects.aws import AwsWorkspaces, role_arn
+from meshplane.services.projects.aws import POLICY, AwsWorkspaces, role_arn
+from meshplane.services.projects.aws_policies import trust_policy
 from meshplane.services.projects.local import LocalWorkspaces
 from meshplane.services.projects.ports import ProjectWorkspaces
 from meshplane.services.projects.repositories import Repositories
@@ -123,16 +124,36 @@ def test_aws__lets_the_role_write_results_of_its_own_queries_alone(
     assert [one["Resource"] for one in puts] == [f"arn:aws:s3:::{place.bucket}/temp/{project}/*"]
 
 
-def test_aws__adopts_a_role_of_that_name_and_gives_it_our_trust(tmp_path: Path, aws: Aws) -> None:
+def test_aws__a_role_of_that_name_that_trusts_others__is_refused_and_gets_no_rights(
+    tmp_path: Path, aws: Aws
+) -> None:
     place, project = _on_aws(tmp_path, aws), f"proj-{uuid.uuid4().hex[:8]}"
     name = f"project-{project}-role"
     anybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
-    aws.run("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=document)
+    document = {"Version": "2012-10-17", "Statement": [anybody]}
+    aws.run("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=json.dumps(document))
     for _ in range(2):
-        place.workspaces.prepare(place.bucket, project)
+        with pytest.raises(Conflict, match="meshplane aws prepare") as caught:
+            place.workspaces.prepare(place.bucket, project)
+        assert caught.value.code == "ROLE_TRUST_DIFFERS"
+        assert name in caught.value.message
     role = aws.run("iam", "get_role", RoleName=name)["Role"]
-    assert "*" not in json.dumps(role["AssumeRolePolicyDocument"])
+    assert role["AssumeRolePolicyDocument"] == document
+    assert aws.run("iam", "list_role_policies", RoleName=name)["PolicyNames"] == []
+
+
+def test_aws__a_role_of_that_name_that_trusts_whom_ours_do__is_adopted(
+    tmp_path: Path, aws: Aws
+) -> None:
+    place, project = _on_aws(tmp_path, aws), f"proj-{uuid.uuid4().hex[:8]}"
+    name = f"project-{project}-role"
+    meant, stacks = trust_policy(ACCOUNT)["Statement"]
+    # The same, written otherwise: in another order, lists for single values, named statements.
+    same = {**meant, "Sid": "Mesh", "Principal": {"AWS": [ACCOUNT]}, "Action": ["sts:AssumeRole"]}
+    document = {"Version": "2012-10-17", "Statement": [stacks, same]}
+    aws.run("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=json.dumps(document))
+    place.workspaces.prepare(place.bucket, project)
+    assert aws.run("iam", "list_role_policies", RoleName=name)["PolicyNames"] == [POLICY]
 
 
 def test_aws__bounds_the_role_and_trusts_whom_it_is_told(tmp_path: Path, aws: Aws) -> None:

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from meshplane.kit.errors import Conflict, Invalid, MeshplaneError, Missing, Stale
+from meshplane.platform.templates.stack_names import stack_name
 from meshplane.services.blueprints.aws_stacks import CloudFormationStacks
 from meshplane.services.blueprints.local_stacks import LocalStacks
-from meshplane.services.blueprints.ports import Change, Stacks, Wish, stack_name
+from meshplane.services.blueprints.ports import Change, Stacks, Wish
 from meshplane.services.blueprints.store import LOCAL_STACKS
 from meshplane.services.blueprints.wish_checks import plan_name
 from tests.builders.aws_sandbox import REGION, aws_of, sandbox_in

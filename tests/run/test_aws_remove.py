@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from meshplane.kit.errors import Invalid
+from meshplane.kit.errors import Conflict, Invalid
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.keys import DomainKeys
 from meshplane.platform.aws.names import (
@@ -20,6 +20,7 @@ from meshplane.platform.aws.names import (
     role_name,
 )
 from meshplane.platform.aws.secrets import Secrets
+from meshplane.platform.templates.stack_names import stack_name
 from meshplane.run.aws_remove import Gone, check_account, remove
 from meshplane.run.aws_remove_all import kinds_of
 from meshplane.run.aws_settings import PARTS
@@ -27,7 +28,8 @@ from meshplane.run.environment import environment
 from meshplane.sandbox.faults import Fault
 from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.blueprints.aws_stacks import CloudFormationStacks
-from meshplane.services.blueprints.ports import Wish, stack_name
+from meshplane.services.blueprints.ports import Wish
+from meshplane.services.projects.aws_policies import trust_policy
 from meshplane.workflows.aws import StepFunctionsMachines
 from meshplane.workflows.aws_definitions import WorkflowPlaces
 from tests.builders.aws_inventory import inventory
@@ -203,6 +205,8 @@ def test_remove__a_role_that_the_mesh_took_over__stays_without_its_policy(
 ) -> None:
     name = f"project-{PROJECT}-role"
     role = anybodys_role(aws, name)
+    trust = json.dumps(trust_policy(aws.place.account))
+    aws.run("iam", "update_assume_role_policy", RoleName=name, PolicyDocument=trust)
     aws.run("iam", "put_role_policy", RoleName=name, PolicyName="own", PolicyDocument=_ALLOWED)
     aws.run("glue", "create_database", DatabaseInput={"Name": "shop"})
     data(aws, tmp_path)
@@ -213,6 +217,22 @@ def test_remove__a_role_that_the_mesh_took_over__stays_without_its_policy(
     administer(aws, ROOT)
     (kept,) = (one for one in inventory(aws) if one.startswith("grant") and role in one)
     assert "CREATE_TABLE" in kept
+
+
+def test_remove__a_role_that_the_mesh_bounded_and_then_refused__is_given_back(
+    aws: Aws, tmp_path: Path
+) -> None:
+    name = f"project-{PROJECT}-role"
+    anybodys_role(aws, name)
+    aws.run("iam", "put_role_policy", RoleName=name, PolicyName="own", PolicyDocument=_ALLOWED)
+    prepared(aws, "tables")
+    new_domain(aws, "harbour")
+    with pytest.raises(Conflict, match=name):
+        new_project(aws, PROJECT, "harbour", tmp_path)
+    assert left(removed(aws)) == {}
+    assert "PermissionsBoundary" not in aws.run("iam", "get_role", RoleName=name)["Role"]
+    assert aws.run("iam", "list_role_policies", RoleName=name)["PolicyNames"] == ["own"]
+    assert aws.run("iam", "list_policies", Scope="Local")["Policies"] == []
 
 
 _ALLOWED = json.dumps(

@@ -282,6 +282,10 @@ def test_aws__roles_in_other_accounts_are_pairs(monkeypatch: pytest.MonkeyPatch)
         ({"aws_account": "1234"}, "12 digits"),
         ({"aws_endpoint_url": "localhost:5000"}, "must be an http or https address"),
         ({"aws_account_roles": "444455556666"}, "must be 444455556666=arn"),
+        (
+            {"aws_account_roles": "444455556666=arn:aws:iam::111122223333:role/m"},
+            "names for 444455556666 a role of another account",
+        ),
         ({"aws_external_id": "agreed on"}, "must be 2 to 1224 letters"),
         ({"aws_prefix": "Mesh_"}, "lower-case letters"),
     ],

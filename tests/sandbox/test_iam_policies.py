@@ -148,6 +148,12 @@ def test_policies__no_part_writes_into_buckets_of_others(texts: dict[str, str]) 
             assert decide([texts[part]], Asked("s3:PutObject", arn)) is None, (part, arn)
 
 
+def test_policies__no_part_says_who_takes_a_role_that_is_there(texts: dict[str, str]) -> None:
+    """IAM binds that to no condition, so whoever may do it may have anybody take the role."""
+    saying = [name for name, text in texts.items() if allowed(text, "iam:UpdateAssumeRolePolicy")]
+    assert saying == ["prepare"]
+
+
 def test_policies__name_the_prefix_of_the_mesh(texts: dict[str, str]) -> None:
     tables = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/"
     asked = "dynamodb:PutItem"

@@ -29,6 +29,7 @@ from meshplane.cli.reference_iam_parts import (
     ROLES,
     TAKEN,
     TAKEN_IF,
+    USERS,
     parts_of,
 )
 from meshplane.sandbox.iam_actions import actions_of, passes_role, tagging
@@ -218,11 +219,11 @@ def _is_anywhere(action: str) -> bool:
 
 def _resources(part: str, prefix: str, actions: Iterable[str]) -> list[str]:
     if prefix == "iam":
-        on_policies = [_is_on_policies(action) for action in actions]
-        roles = ROLES.get(part, OWN_ROLES)
+        kinds = {_iam_kind(action) for action in actions}
         return [
-            *(roles if not all(on_policies) else ()),
-            *((BOUNDARY,) if any(on_policies) else ()),
+            *(ROLES.get(part, OWN_ROLES) if "role" in kinds else ()),
+            *((BOUNDARY,) if "policy" in kinds else ()),
+            *((USERS,) if "user" in kinds else ()),
         ]
     if prefix == "s3":
         on_objects = [_is_on_objects(action) for action in actions]
@@ -239,9 +240,11 @@ def _resources(part: str, prefix: str, actions: Iterable[str]) -> list[str]:
     ]
 
 
-def _is_on_policies(action: str) -> bool:
-    """Whether it is about a managed policy itself, and not about what has it."""
-    return "Policy" in action and "Role" not in action
+def _iam_kind(action: str) -> str:
+    """What it is about: a managed policy itself, and not what has it; a user; a role."""
+    if "Policy" in action and "Role" not in action:
+        return "policy"
+    return "user" if "User" in action else "role"
 
 
 def _is_on_objects(action: str) -> bool:

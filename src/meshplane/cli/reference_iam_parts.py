@@ -106,6 +106,9 @@ ROLES: Mapping[str, Sequence[str]] = {
 
 OWN_ROLES = _own("meshplane-*")
 
+USERS = f"arn:aws:iam::{ACCOUNT}:user/*"
+"""Whom the settings may name as who runs as the mesh."""
+
 HANDED_ON: Mapping[str, Sequence[str]] = {
     "blueprints": (_PROJECTS,),
     "bus": _own(SCHEDULER_ROLE, TARGETS_ROLE),

@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Literal
 
-from meshplane.kit.errors import Invalid, MeshplaneError, Refused
+from meshplane.kit.errors import FieldProblem, Invalid, MeshplaneError, Refused
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
 
-Told = Literal["made", "was there", "changed", "would be made", "would be changed"]
+Told = Literal[
+    "made", "was there", "changed", "would be made", "would be changed", "missing", "not seen"
+]
+Seen = Literal["was there", "missing", "not seen"]
 
 DENIED = frozenset(
     {
@@ -61,6 +64,25 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """One thing that others make, and a setting names.
+
+    Args:
+        part: of the setting `aws_parts`, or `all`, which needs it.
+        what: it is, for people: `role meshplane`.
+        setting: that names it.
+        ask: whether it is there; `not seen`, where that cannot be told from this account.
+        advice: for people, where it is not seen to be there.
+    """
+
+    part: str
+    what: str
+    setting: str
+    ask: Callable[[], Awaitable[Seen]]
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What became of a step; `details` for people, `settings` by which others find it."""
 
@@ -87,23 +109,51 @@ async def demand_account(aws: Aws) -> None:
         )
 
 
-async def prepare(steps: Sequence[Step], *, plan: bool = False) -> AsyncIterator[Done]:
+async def prepare(steps: Sequence[Step | Given], *, plan: bool = False) -> AsyncIterator[Done]:
     """Takes the steps in their order, and tells of each.
 
     Args:
-        steps: what is needed.
+        steps: what is needed. Nothing is made that comes after something missing.
         plan: changes nothing, and tells what would be made. Of what is there, only what a step
             can compare is told to be changed.
 
     Raises:
+        Invalid: PRINCIPAL_MISSING, settings name what is not there; with a plan, at its end.
         Refused: AWS_NOT_ALLOWED, naming the action of IAM that lacked.
         MeshplaneError: as the step.
     """
+    missing: list[Given] = []
     for step in steps:
+        if missing and not plan and isinstance(step, Step):
+            raise _missing(missing)
         try:
-            yield await (_planned(step) if plan else _made(step))
+            done = await _done(step, plan=plan)
         except MeshplaneError as error:
             raise _named(error, step) from error
+        if isinstance(step, Given) and done.told == "missing":
+            missing.append(step)
+        yield done
+    if missing:
+        raise _missing(missing)
+
+
+async def _done(step: Step | Given, *, plan: bool) -> Done:
+    if isinstance(step, Step):
+        return await (_planned(step) if plan else _made(step))
+    seen = await step.ask()
+    details = () if seen == "was there" else (f"Setting {step.setting}: {step.advice}",)
+    return Done(step.part, step.what, seen, details)
+
+
+def _missing(given: Sequence[Given]) -> Invalid:
+    told = "; ".join(f"{one.setting} names the {one.what}" for one in given)
+    return Invalid(
+        "PRINCIPAL_MISSING",
+        f"Settings name what is not in the account: {told}. IAM takes no policy that trusts them: "
+        "make them first, or correct the settings (an ARN has the path of a role in it), and start "
+        "again.",
+        fields=[FieldProblem(one.setting, f"names the {one.what}, missing") for one in given],
+    )
 
 
 async def _planned(step: Step) -> Done:
@@ -129,7 +179,7 @@ async def _settings(step: Step) -> Mapping[str, str]:
     return {} if step.settings is None else await step.settings()
 
 
-def _named(error: MeshplaneError, step: Step) -> MeshplaneError:
+def _named(error: MeshplaneError, step: Step | Given) -> MeshplaneError:
     """The error; of a call that IAM did not allow, one that names the action."""
     found: BaseException | None = error
     # Adapters may have made something of the refusal.

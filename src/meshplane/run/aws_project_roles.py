@@ -1,12 +1,17 @@
 """The roles of a mesh's projects, as they are found in its account."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected
-from meshplane.platform.aws.names import project_role_arn, project_workgroup
+from meshplane.platform.aws.names import (
+    project_role_arn,
+    project_workgroup,
+    projects_boundary_arn,
+)
 from meshplane.services.projects.aws import POLICY, TAG
 
 _NO_ROLE = "NoSuchEntity"
@@ -27,17 +32,68 @@ class ProjectRole:
         self.is_made = False
 
 
-async def project_roles(aws: Aws) -> dict[str, ProjectRole]:
-    """The roles that act as projects of this mesh, by the project.
+@dataclass(frozen=True, slots=True)
+class HeldRole:
+    """A role of a project, with what is to be kept as it should be.
 
-    Proof: the role's name is the one for a project, and its policy `meshplane-query` opens that
-    project's workgroup of this mesh. One without the tag `meshplane:project` was there before the
-    mesh, which took it over.
+    Args:
+        project_id: the project.
+        name: of the role.
+        boundary: ARN of its permissions boundary; None: it has none.
+        trust: who takes it, a document as botocore has it.
+        policy: its policy `meshplane-query`; None: its set-up came to none.
+    """
+
+    project_id: str
+    name: str
+    boundary: str | None
+    trust: Any
+    policy: Any
+
+
+async def held_roles(aws: Aws) -> list[HeldRole]:
+    """The roles of `project_roles`, with what they have.
 
     Args:
         aws: of the mesh's account.
     """
-    return {role.project_id: role async for role in _named(aws) if await _opens(aws, role)}
+    return [
+        HeldRole(
+            role.project_id,
+            role.name,
+            _boundary(told),
+            told.get("AssumeRolePolicyDocument"),
+            policy,
+        )
+        async for role, policy, told in _proven(aws)
+    ]
+
+
+async def project_roles(aws: Aws) -> dict[str, ProjectRole]:
+    """The roles that act as projects of this mesh, by the project.
+
+    Proof: the role's name is the one for a project, and its policy `meshplane-query` opens that
+    project's workgroup of this mesh. Where its set-up came to no policy, its boundary is this
+    mesh's. One without the tag `meshplane:project` was there before the mesh, which took it over.
+
+    Args:
+        aws: of the mesh's account.
+    """
+    found = {}
+    async for role, _, told in _proven(aws):
+        role.is_made = {"Key": TAG, "Value": role.project_id} in told.get("Tags", ())
+        found[role.project_id] = role
+    return found
+
+
+async def _proven(aws: Aws) -> AsyncIterator[tuple[ProjectRole, Any, Mapping[str, Any]]]:
+    """Roles of this mesh's projects, each with its policy and what IAM says of it."""
+    async for role in _named(aws):
+        policy = await _policy(aws, role)
+        told = (await aws.call("iam", "get_role", RoleName=role.name))["Role"]
+        is_begun = policy is None and _boundary(told) == projects_boundary_arn(aws.place)
+        if is_begun or _opens(aws, role, policy):
+            yield role, policy, told
 
 
 async def _named(aws: Aws) -> AsyncIterator[ProjectRole]:
@@ -50,23 +106,30 @@ async def _named(aws: Aws) -> AsyncIterator[ProjectRole]:
                 yield ProjectRole(named["project"], one["RoleName"], one["Arn"])
 
 
-async def _opens(aws: Aws, role: ProjectRole) -> bool:
+def _boundary(told: Mapping[str, Any]) -> str | None:
+    found: str | None = told.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+    return found
+
+
+async def _policy(aws: Aws, role: ProjectRole) -> Any:
+    """Its policy `meshplane-query`, decoded; None: it has none."""
     try:
         told = await aws.call("iam", "get_role_policy", RoleName=role.name, PolicyName=POLICY)
     except AwsRejected as error:
         if error.aws_code != _NO_ROLE:
             raise
-        return False
+        return None
+    return told["PolicyDocument"]
+
+
+def _opens(aws: Aws, role: ProjectRole, policy: Any) -> bool:
+    """Whether a policy opens the project's workgroup of this mesh."""
     place = aws.place
     workgroup = (
         f"arn:aws:athena:{place.region}:{place.account}:workgroup/"
         f"{project_workgroup(place, role.project_id)}"
     )
-    if workgroup not in _resources(told["PolicyDocument"]):
-        return False
-    tags = await aws.call("iam", "list_role_tags", RoleName=role.name)
-    role.is_made = {"Key": TAG, "Value": role.project_id} in tags["Tags"]
-    return True
+    return workgroup in _resources(policy)
 
 
 def _resources(policy: Any) -> list[str]:

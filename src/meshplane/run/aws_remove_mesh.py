@@ -10,10 +10,10 @@ from meshplane.platform.aws.errors import AwsRejected
 from meshplane.platform.aws.identity import own_arn
 from meshplane.platform.aws.names import PORTAL_ROLE, projects_boundary_arn, role_name
 from meshplane.platform.aws.polling import until
+from meshplane.platform.templates.stack_names import stack_name
 from meshplane.run.aws_project_roles import ProjectRole
 from meshplane.run.aws_remove import Kind, Thing
 from meshplane.run.aws_remove_own import Own, unless
-from meshplane.services.blueprints.ports import stack_name
 from meshplane.services.projects.aws import POLICY as PROJECT_POLICY
 
 _NO_ROLE = frozenset({"NoSuchEntity"})

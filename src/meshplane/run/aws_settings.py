@@ -175,6 +175,8 @@ class AwsSettings(BaseSettings):
         for account, role in value.items():
             if not _ACCOUNT.fullmatch(account) or not _ROLE.fullmatch(role):
                 raise ValueError("must be 444455556666=arn:aws:iam::444455556666:role/NAME,…")
+            if role.split(":")[4] != account:
+                raise ValueError(f"names for {account} a role of another account")
         return value
 
     @field_validator("aws_part_roles")

@@ -19,10 +19,11 @@ from meshplane.platform.aws.part_roles import Identities
 from meshplane.platform.aws.polling import until
 from meshplane.run.aws_notes import note_administrator
 from meshplane.run.aws_part_steps import once_known, owner_steps, part_role_steps
-from meshplane.run.aws_prepare import Step
+from meshplane.run.aws_prepare import Given, Step
 from meshplane.run.aws_roles import POLICY, ServiceRole, roles_of
 from meshplane.run.aws_steps_bus import bus_steps, listener_step, topic_steps, workflow_steps
 from meshplane.run.aws_steps_identity import identity_steps
+from meshplane.run.aws_steps_principals import account_role_steps, principal_steps
 from meshplane.run.aws_steps_projects import project_steps
 
 _NO_ROLE, _NO_BUCKET = "NoSuchEntity", frozenset({"404", "NoSuchBucket", "NotFound"})
@@ -42,8 +43,10 @@ def steps_of(
     identities: Identities | None = None,
     *,
     template_services: Sequence[str] = (),
-) -> list[Step]:
+) -> list[Step | Given]:
     """The steps for some parts of `aws_parts`, each after those that it needs.
+
+    First of all it is looked whether those are there whom the settings name.
 
     Args:
         aws: as who prepares the account.
@@ -56,8 +59,8 @@ def steps_of(
     """
     wanted = set(parts)
     mesh = identities or Identities()
-    steps = part_role_steps(aws, parts, mesh)
-    steps += project_steps(aws, wanted, template_services)
+    steps: list[Step | Given] = [*principal_steps(aws, mesh), *part_role_steps(aws, parts, mesh)]
+    steps += project_steps(aws, wanted, template_services, mesh)
     for part in ("store", "lake", "shares", "bus", "blueprints"):
         if part in wanted:
             steps.append(_bucket(aws, part))
@@ -81,7 +84,8 @@ def steps_of(
             steps += _roles(aws, part)
     if "portal" in wanted and portal is not None:
         steps += [_portal(aws, portal), *owner_steps(portal, mesh), listener_step(aws)]
-    return [*steps, *identity_steps(aws, wanted, user_groups)]
+    steps += identity_steps(aws, wanted, user_groups)
+    return [*steps, *account_role_steps(aws, wanted, mesh)]
 
 
 def _lake_settings(aws: Aws, administrators: Sequence[str]) -> Step:

@@ -11,10 +11,11 @@ import pytest
 from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
+from meshplane.platform.templates.stack_names import stack_name
 from meshplane.sandbox.faults import Fault, Kind
 from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.blueprints.aws_stacks import CloudFormationStacks
-from meshplane.services.blueprints.ports import Plan, StackState, Wish, stack_name
+from meshplane.services.blueprints.ports import Plan, StackState, Wish
 from tests.builders.aws_sandbox import REGION, aws_of, sandbox_in
 
 pytestmark = pytest.mark.fault

@@ -17,6 +17,7 @@ from meshplane.kit.errors import FieldProblem, MeshplaneError, Unavailable
 from meshplane.platform.store import UnitOfWork
 from meshplane.platform.tables import Row
 from meshplane.platform.templates.lint import Lint
+from meshplane.platform.templates.stack_names import stack_name
 from meshplane.services.blueprints.finding import last_touch
 from meshplane.services.blueprints.following import Following, with_outputs
 from meshplane.services.blueprints.ports import (
@@ -25,7 +26,6 @@ from meshplane.services.blueprints.ports import (
     Plan,
     Stacks,
     Wish,
-    stack_name,
 )
 from meshplane.services.blueprints.states import AT_WORK, end_of, is_reached
 from meshplane.services.blueprints.store import DEPLOYMENT_HISTORY

@@ -4,8 +4,6 @@ A deployment is planned first (what would change), then carried out, and followe
 Statuses are CloudFormation's: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
 """
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,26 +14,7 @@ from meshplane.platform.templates.capabilities import Capability
 Action = Literal["Add", "Modify", "Remove", "Import", "Dynamic"]
 Replacement = Literal["yes", "no", "perhaps"]
 
-_LONGEST_NAME = 128
-_NAME = re.compile(r"[A-Za-z][-A-Za-z0-9]*")
 _WELL = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "DELETE_COMPLETE"})
-
-
-def stack_name(project_id: str, environment: str, prefix: str = "") -> str:
-    """The name of the one stack that an environment of a project has.
-
-    Args:
-        project_id: of the project.
-        environment: `dev`, `staging` or `prod`.
-        prefix: what names of the mesh's resources begin with.
-    """
-    wanted = f"{prefix}{project_id}-{environment}"
-    if len(wanted) <= _LONGEST_NAME and _NAME.fullmatch(wanted):
-        return wanted
-    digest = hashlib.sha256(wanted.encode()).hexdigest()[:16]
-    # A letter must come first, and what is cut or replaced must not make two names one.
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", wanted).strip("-")[: _LONGEST_NAME - 20]
-    return f"mp-{readable}-{digest}" if readable else f"mp-{digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +22,7 @@ class Wish:
     """What a stack shall hold.
 
     Args:
-        stack: its name, see `stack_name`.
+        stack: its name, see `stack_names`.
         template: JSON or YAML, up to 1 MB.
         deployment_id: for which deployment; the same wish of the same deployment is planned and
             carried out once, however often it is asked for.
@@ -180,8 +159,9 @@ class Stacks(Protocol):
         A stack that is not there yet is kept as `REVIEW_IN_PROGRESS` from here on.
 
         Raises:
-            Invalid: TEMPLATE_INVALID; PARAMETERS_INVALID; CAPABILITY_MISSING and
-                CAPABILITY_NOT_NEEDED, with the names; STACK_NAME_INVALID; STACK_TAGS_INVALID.
+            Invalid: TEMPLATE_INVALID; TEMPLATE_NAMES_INVALID; PARAMETERS_INVALID;
+                CAPABILITY_MISSING and CAPABILITY_NOT_NEEDED, with the names; STACK_NAME_INVALID;
+                STACK_TAGS_INVALID.
             TooLarge: TEMPLATE_TOO_LARGE.
             Conflict: STACK_CHANGING, something goes on in it; STACK_NOT_READY, it failed before and
                 must be rolled back first.

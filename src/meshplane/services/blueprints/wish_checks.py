@@ -8,6 +8,7 @@ from typing import Any
 
 from meshplane.kit.errors import Invalid
 from meshplane.platform.templates.checking import checked
+from meshplane.platform.templates.resource_names import check_names
 from meshplane.services.blueprints.ports import Wish
 
 _TAG_KEY, _TAG_VALUE, _MOST_TAGS = 127, 255, 50
@@ -22,7 +23,8 @@ def accepted(wish: Wish) -> dict[str, Any]:
 
     Raises:
         Invalid: STACK_NAME_INVALID, STACK_TAGS_INVALID, TEMPLATE_INVALID, PARAMETERS_INVALID,
-            CAPABILITY_MISSING, CAPABILITY_NOT_NEEDED.
+            CAPABILITY_MISSING, CAPABILITY_NOT_NEEDED; TEMPLATE_NAMES_INVALID, of one that is made
+            as a role, which makes what bears the stack's name.
         TooLarge: TEMPLATE_TOO_LARGE.
     """
     if not _NAME.fullmatch(wish.stack):
@@ -32,7 +34,10 @@ def accepted(wish: Wish) -> dict[str, Any]:
             field="stack",
         )
     _check_tags(wish.tags)
-    return checked(wish.template, wish.parameters, wish.capabilities)
+    document = checked(wish.template, wish.parameters, wish.capabilities)
+    if wish.role_arn is not None:
+        check_names(document, wish.stack, wish.parameters)
+    return document
 
 
 def plan_name(wish: Wish) -> str:

@@ -7,9 +7,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from meshplane.kit.errors import Unavailable
+from meshplane.kit.errors import Conflict, Unavailable
 from meshplane.platform.aws.calls import Aws
 from meshplane.platform.aws.errors import AwsRejected, AwsUnavailable
+from meshplane.platform.aws.policy_documents import same_policy
 from meshplane.services.projects.aws_policies import project_policy, trust_policy
 from meshplane.services.projects.ports import Workspace, folders_of
 from meshplane.services.projects.repositories import Repositories
@@ -43,8 +44,9 @@ def role_arn(account: str, project_id: str, path: str = "/") -> str:
 class AwsWorkspaces:
     """`ProjectWorkspaces` over S3 and IAM; used by many threads at once.
 
-    A role of the project's name that is there is adopted: it gets our boundary, our trust and our
-    policy, and keeps what else it has.
+    A role of the project's name that is there is adopted: it gets our boundary and, if it trusts
+    whom ours do, our policy; it keeps what else it has. Whom it trusts is never changed here, only
+    by `meshplane aws prepare`: IAM binds that to no boundary, so the mesh has no right to it.
 
     Args:
         aws: whose S3 and IAM, of the mesh's own account.
@@ -123,7 +125,8 @@ class AwsWorkspaces:
         )
 
     def _adopt(self, name: str, trust: dict[str, Any]) -> None:
-        # First of all: nobody takes it, and no policy is written to it, before it is bounded.
+        # First of all: no policy is written to it before it is bounded. It is also what tells
+        # `meshplane aws prepare` that the role is to be a project's.
         if self._boundary is not None:
             self._aws.run(
                 "iam",
@@ -131,9 +134,9 @@ class AwsWorkspaces:
                 RoleName=name,
                 PermissionsBoundary=self._boundary,
             )
-        self._aws.run(
-            "iam", "update_assume_role_policy", RoleName=name, PolicyDocument=json.dumps(trust)
-        )
+        held = self._aws.run("iam", "get_role", RoleName=name)["Role"]
+        if not same_policy(held.get("AssumeRolePolicyDocument"), trust):
+            raise _trusts_others(name)
 
     def _bounded(self) -> dict[str, str]:
         return {} if self._boundary is None else {"PermissionsBoundary": self._boundary}
@@ -148,4 +151,14 @@ def _without_boundary(arn: str) -> Unavailable:
         "BOUNDARY_MISSING",
         f"Roles of projects are made within the policy {arn}, which is not there: run `meshplane "
         "aws prepare`, and try again.",
+    )
+
+
+def _trusts_others(role: str) -> Conflict:
+    return Conflict(
+        "ROLE_TRUST_DIFFERS",
+        f"The role {role} does not trust whom a project's role trusts: its trust was changed, or "
+        "is from older settings, or the role was there before. Whoever administers the account "
+        "sees it with `meshplane aws prepare --plan` and sets it right with `meshplane aws "
+        "prepare`; then set the project up again.",
     )

@@ -1,6 +1,6 @@
 """Policies of the role that acts as a project. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meshplane.platform.aws.key_policy import through_bucket
@@ -102,6 +102,23 @@ def project_policy(place: AwsPlace, bucket: str, project_id: str) -> dict[str, A
     }
 
 
+def results_bucket(policy: Any, project_id: str) -> str | None:
+    """The bucket of the project's domain, as `project_policy` names it; None: it names none.
+
+    Args:
+        policy: a document as botocore has it; None: there is none.
+        project_id: the project.
+    """
+    start, end = "arn:aws:s3:::", f"/temp/{project_id}/*"
+    statements = policy.get("Statement", ()) if isinstance(policy, Mapping) else ()
+    for statement in statements:
+        named = statement.get("Resource", ()) if isinstance(statement, Mapping) else ()
+        for one in [named] if isinstance(named, str) else named:
+            if one.startswith(start) and one.endswith(end):
+                return str(one.removeprefix(start).removesuffix(end))
+    return None
+
+
 def _results(place: AwsPlace, bucket: str, project_id: str) -> list[dict[str, Any]]:
     """Where results of queries lie; they are encrypted as the bucket says.
 
@@ -125,6 +142,8 @@ def _results(place: AwsPlace, bucket: str, project_id: str) -> list[dict[str, An
 
 def _templates(place: AwsPlace, project_id: str) -> list[dict[str, Any]]:
     """What stacks of the project make: CloudFormation names it by the stack, which bears its id.
+
+    A topic's subscriptions are changed by the right to the topic, with whose ARN theirs begin.
 
     Sources: the Service Authorization Reference, "Resource types" of each service; CloudFormation
     User Guide, "Name type".

@@ -35,6 +35,7 @@ class ProjectWorkspaces(Protocol):
         Raises:
             Unavailable: LAKE_UNAVAILABLE, the storage fails; BOUNDARY_MISSING, on AWS: what bounds
                 roles of projects is not there.
+            Conflict: ROLE_TRUST_DIFFERS, on AWS: the project's role is there and trusts others.
         """
         ...
 

@@ -5,6 +5,7 @@ and approve; the promotion workflow does the rest and records what came of it.
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 from meshplane.boundary.call import Call
@@ -16,6 +17,7 @@ from meshplane.platform.tables import Between, Row
 from meshplane.platform.templates.checking import checked
 from meshplane.platform.templates.document import resources_of
 from meshplane.platform.templates.lint import Lint
+from meshplane.platform.templates.resource_names import check_names
 from meshplane.policy.model import Resource
 from meshplane.services.projects.rows import existing, resource_of
 from meshplane.services.projects.schemas import (
@@ -29,6 +31,9 @@ from meshplane.services.projects.store import PROMOTION_REQUESTS
 
 ENVIRONMENTS: tuple[str, ...] = get_args(Environment)
 """In the order in which what a project runs goes through them."""
+
+_TRIED = "staging"
+"""The environment that every promotion goes to first."""
 
 _NEXT = {
     "PENDING": {"APPROVED", "REJECTED", "FAILED"},
@@ -57,10 +62,15 @@ class Promotions:
 
     Args:
         lint: looks at templates before they are accepted; None: nobody does.
+        stack_of: the name of the stack of a project's environment, which bounds what its resources
+            are called; None: nothing does.
     """
 
-    def __init__(self, lint: Lint | None = None) -> None:
+    def __init__(
+        self, lint: Lint | None = None, stack_of: Callable[[str, str], str] | None = None
+    ) -> None:
         self._lint = lint
+        self._stack_of = stack_of
 
     async def request(self, call: Call, body: NewPromotion) -> PromotionView:
         """Asks for a promotion.
@@ -68,7 +78,8 @@ class Promotions:
         Raises:
             Missing: PROJECT_NOT_FOUND.
             Invalid: ENVIRONMENTS_INVALID; of a template that could not be deployed:
-                TEMPLATE_INVALID, PARAMETERS_INVALID, CAPABILITY_MISSING.
+                TEMPLATE_INVALID, PARAMETERS_INVALID, CAPABILITY_MISSING,
+                TEMPLATE_NAMES_INVALID.
             TooLarge, LimitReached: TEMPLATE_TOO_LARGE, TEMPLATE_TOO_SLOW.
         """
         project = await existing(call, body.project_id)
@@ -81,7 +92,7 @@ class Promotions:
                 field="targetEnvironment",
             )
         if body.cfn_template is not None:
-            await self._accept(body.cfn_template)
+            await self._accept(body.cfn_template, body.project_id, target)
         item = _without_nulls(
             {
                 "requestId": call.new_id("prom-req"),
@@ -113,9 +124,12 @@ class Promotions:
         )
         return _view(Row(item, 1))
 
-    async def _accept(self, template: str) -> None:
+    async def _accept(self, template: str, project_id: str, target: str) -> None:
         """Refuses a template that its deployments would refuse."""
-        await asyncio.to_thread(_demand_deployable, template)
+        # It is deployed to staging whatever its target is; see the workflow.
+        wanted = dict.fromkeys((_TRIED, target))
+        stacks = [self._stack_of(project_id, one) for one in wanted] if self._stack_of else []
+        await asyncio.to_thread(_demand_deployable, template, stacks)
         if self._lint is not None:
             await self._lint(template)
 
@@ -177,10 +191,12 @@ class Promotions:
         return _view(Row(item, row.version + 1))
 
 
-def _demand_deployable(template: str) -> None:
+def _demand_deployable(template: str, stacks: Sequence[str]) -> None:
     resources_of(template)
     try:
-        checked(template, {}, frozenset())
+        document = checked(template, {}, frozenset())
+        for stack in stacks:
+            check_names(document, stack, {})
     except Invalid as error:
         if error.code not in _LEFT_OUT:
             raise

@@ -37,7 +37,7 @@ class ProjectSetup:
 
         Raises:
             Missing: PROJECT_NOT_FOUND.
-            Unavailable: LAKE_UNAVAILABLE.
+            Unavailable, Conflict: as `ProjectWorkspaces.prepare`.
         """
         row = await existing(call, project_id)
         await call.allow(resource_of(row))

@@ -1,10 +1,12 @@
 """Puts the projects service together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meshplane.boundary.wiring import Built, Ground, Needs
 from meshplane.platform.templates.lint import Lint, lint_for
+from meshplane.platform.templates.stack_names import stack_name
 from meshplane.services.projects.api import ProjectsApi
 from meshplane.services.projects.local import LocalWorkspaces
 from meshplane.services.projects.ports import ProjectWorkspaces
@@ -23,8 +25,9 @@ def build(ground: Ground, needs: Needs) -> Built[ProjectsApi]:
     """The service on that ground."""
     setup = ProjectSetup(_workspaces(ground), _trust(ground))
     shown = _shown(ground, needs)
+    promotions = Promotions(_lint(ground), _stack_of(ground))
     return Built(
-        routes(Projects(needs["domains"]), setup, Promotions(_lint(ground)), ground.boundary),
+        routes(Projects(needs["domains"]), setup, promotions, ground.boundary),
         ProjectsReader(ground.store),
         aside=shown.consumers if shown is not None else (),
         portal=shown,
@@ -53,6 +56,12 @@ def _lint(ground: Ground) -> Lint | None:
     """Templates of promotions are looked at as those of deployments, which come of them."""
     aws = ground.aws if "blueprints" in ground.on_aws else None
     return lint_for(None if aws is None else aws.place.region)
+
+
+def _stack_of(ground: Ground) -> Callable[[str, str], str] | None:
+    """What stacks of a project are called, where they are made as the project."""
+    aws = ground.aws if "blueprints" in ground.on_aws else None
+    return None if aws is None else partial(stack_name, prefix=aws.place.prefix)
 
 
 def _workspaces(ground: Ground) -> ProjectWorkspaces:
