@@ -2,7 +2,10 @@
 # A target's one-line help stands after its `##`.
 
 PYTHON ?= python3
-WORKERS ?= 2
+# One worker more than cores, as each waits now and then. One and the servers that it starts take up
+# to 2.5 GB, so five are the most that run without WORKERS=n.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); \
+	echo $$((cores < 4 ? cores + 1 : 5)))
 ARGS ?=
 
 VENV := .venv

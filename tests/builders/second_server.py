@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.builders.kept_state import served_by
 from tests.builders.server import Server
 
 _START_SECONDS, _STOP_SECONDS, _PAUSE_SECONDS = 60.0, 20.0, 0.02
@@ -22,6 +23,7 @@ def second_server(first: Server) -> Iterator[Server]:
         command += ["--port", "0"]
         with said.open("wb") as output, log.open("wb") as errors:
             process = subprocess.Popen(command, stdout=output, stderr=errors)
+        served_by(first.home, process.pid)
         try:
             yield Server(first.home, _url_of(process, said, log), log)
         finally:

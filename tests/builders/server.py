@@ -14,7 +14,7 @@ import httpx
 
 from meshplane.run.links import issuer
 from meshplane.run.settings import read_settings
-from tests.builders.kept_state import forget
+from tests.builders.kept_state import forget, served_by
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 20.0
@@ -84,6 +84,7 @@ def running_server(*arguments: str) -> Iterator[Server]:
         command = [sys.executable, "-m", "meshplane", "serve", "--home", str(home), "--port", "0"]
         with log.open("wb") as errors, said.open("wb") as output:
             process = subprocess.Popen([*command, *arguments], stdout=output, stderr=errors)
+        served_by(home, process.pid)
         try:
             yield Server(home, _wait_until_ready(process, said, log), log)
         finally:

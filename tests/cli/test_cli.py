@@ -1,12 +1,14 @@
 """The command line against a real server: what it prints, and its exit codes."""
 
 import json
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -188,6 +190,25 @@ def test_any_command__with_no_server__says_how_to_start_one() -> None:
     problem = json.loads(result.stdout)
     assert problem["code"] == "SERVER_UNREACHABLE"
     assert "meshplane serve" in problem["detail"]
+
+
+def test_connect__reads_certificates_where_they_are_checked_and_checks_them() -> None:
+    from meshplane.client import connect
+
+    with connect("https://mesh.example") as secret, connect("http://127.0.0.1:9") as plain:
+        checked, unread = (_context_of(client) for client in (secret, plain))
+    assert checked.verify_mode is ssl.CERT_REQUIRED
+    assert checked.check_hostname
+    assert checked.cert_store_stats()["x509_ca"] > 0
+    assert unread.cert_store_stats()["x509_ca"] == 0
+
+
+def _context_of(client: httpx.Client) -> ssl.SSLContext:
+    transport = client._transport
+    assert isinstance(transport, httpx.HTTPTransport)
+    context = transport._pool._ssl_context
+    assert context is not None
+    return context
 
 
 def test_import__of_the_command_line_pulls_in_no_engine() -> None:

@@ -167,7 +167,7 @@ async def answered(mesh: AwsWorld, told: Told, queue: str, table: str) -> None:
                 await mesh.tokens.succeed(token, await told.on_aws(table))
             except Rejection as no:
                 await mesh.tokens.fail(token, no.code, no.message)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)  # each look is a call of AWS
 
 
 @pytest.mark.parametrize(("machine", "answers"), PATHS)

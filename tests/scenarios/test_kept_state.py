@@ -1,12 +1,16 @@
 """The look into a home that tests of refusals rely on: it sees every change that others commit."""
 
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.builders.idle_process import is_idle
 from tests.builders.kept_state import audit_records, forget, kept_state
 
 
@@ -75,3 +79,22 @@ def test_audit_record__is_counted_and_is_no_change(home: Path) -> None:
     before = kept_state(home)
     change(home, "INSERT INTO AuditTrail VALUES (1, '{}')")
     assert (audit_records(home), kept_state(home)) == (1, before)
+
+
+def test_process__with_nothing_to_do_is_idle_and_one_that_works_is_not() -> None:
+    waits, works = "input()", "while True: pass"
+    for code, idle in ((waits, True), (works, False)):
+        with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
+            seen = [is_idle(process.pid)]
+            give_up = time.monotonic() + 30
+            while seen[-10:] != [idle] * 10 and time.monotonic() < give_up:
+                time.sleep(0.01)
+                seen.append(is_idle(process.pid))
+            process.kill()
+        assert seen[-10:] == [idle] * 10
+
+
+def test_process__that_has_ended_keeps_nobody_waiting() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    assert is_idle(process.pid)

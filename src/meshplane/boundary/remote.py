@@ -8,6 +8,7 @@ they sign a token of their own, which says on whose behalf they act.
 
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import cache, cached_property
 from typing import Any, Protocol, get_type_hints
 
 import orjson
@@ -34,20 +35,31 @@ class Caller(Protocol):
 
 
 class _Method:
-    """The types of one method of an api."""
+    """The types of one method of an api; pydantic makes them, slowly, when it is first called."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        hints = get_type_hints(function)
-        names = [name for name in inspect.signature(function).parameters if name != "self"]
-        self.arguments = {name: TypeAdapter(hints[name]) for name in names if name != "actor"}
+        self._function = function
+        parameters = inspect.signature(function).parameters
+        self.names = [name for name in parameters if name not in ("self", "actor")]
         self.defaults = {
             name: parameter.default
-            for name, parameter in inspect.signature(function).parameters.items()
+            for name, parameter in parameters.items()
             if parameter.default is not parameter.empty
         }
-        self.result = TypeAdapter(hints["return"])
+
+    @cached_property
+    def arguments(self) -> dict[str, TypeAdapter[Any]]:
+        """What reads and writes each argument but the actor."""
+        hints = get_type_hints(self._function)
+        return {name: TypeAdapter(hints[name]) for name in self.names}
+
+    @cached_property
+    def result(self) -> TypeAdapter[Any]:
+        """What reads and writes the answer."""
+        return TypeAdapter(get_type_hints(self._function)["return"])
 
 
+@cache
 def _methods(api: type) -> dict[str, _Method]:
     return {
         name: _Method(function)
@@ -78,12 +90,12 @@ def _endpoint(
             refusal = Refused("FORBIDDEN", "Only parts of the mesh call this; use the public API.")
             await boundary.record_refused(name, actor, refusal)
             raise refusal
+        adapters = method.arguments
         try:
             sent = orjson.loads(await read_body(request))
             # The actor on whose behalf this is asked comes signed in the calling service's token.
             arguments = {
-                name: adapter.validate_python(sent[name])
-                for name, adapter in method.arguments.items()
+                name: adapter.validate_python(sent[name]) for name, adapter in adapters.items()
             }
         except (orjson.JSONDecodeError, ValidationError, KeyError, TypeError):
             raise Invalid("REQUEST_INVALID", "The call does not fit.", field="(body)") from None
@@ -105,10 +117,9 @@ def stand_in(service: str, api: type, caller: Caller) -> Any:
 def _calling(
     service: str, name: str, method: _Method, caller: Caller
 ) -> Callable[..., Awaitable[Any]]:
-    names = list(method.arguments)
-
     async def call(_self: object, actor: Actor, *positional: Any, **named: Any) -> Any:
-        given = {**method.defaults, **dict(zip(names, positional, strict=False)), **named}
+        by_place = dict(zip(method.names, positional, strict=False))
+        given = {**method.defaults, **by_place, **named}
         body = orjson.dumps(
             {
                 key: method.arguments[key].dump_python(value, mode="json")
