@@ -97,6 +97,12 @@ def test_query__refused_sql__exit_code_1_with_the_code(passer_by: Terminal) -> N
     assert "SQL_REFUSED" in result.stderr
 
 
+def test_version__is_that_of_the_server(server: DemoServer) -> None:
+    told = CliRunner().invoke(app, ["--version"])
+    health = httpx.get(f"{server.url}/health").json()
+    assert (told.exit_code, told.stdout) == (0, f"meshplane {health['version']}\n")
+
+
 def test_token__is_accepted_by_the_server(server: DemoServer) -> None:
     runner = CliRunner()
     minted = runner.invoke(app, ["token", "--user", "ada@mesh", "--home", str(server.home)])

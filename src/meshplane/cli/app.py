@@ -3,9 +3,11 @@
 import sys
 import traceback
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from meshplane import __version__
 from meshplane.cli import (
     approvals,
     assets,
@@ -40,6 +42,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"meshplane {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _of_all_commands(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Tell the version, and end."
+        ),
+    ] = False,
+) -> None:
+    """The control plane of a data mesh."""
+
 
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)

@@ -97,9 +97,9 @@ class Columns(Schema):
         raise SchemaError(f"{table} cannot be added.")
 
     def kinds(self) -> set[Any]:
-        """Of what types there are columns."""
+        """Of what types there are columns, and fields of structs."""
         texts = {text for columns in self._tables.values() for text in columns.values()}
-        return {_type(text).this for text in texts}
+        return {kind for text in texts for kind in _kinds(text)}
 
     def names_of(self, table: exp.Table | str) -> Mapping[str, str]:
         """The types of a table's columns, by their names.
@@ -123,6 +123,12 @@ def folded(name: str) -> str:
 @lru_cache(1024)
 def _type(text: str) -> exp.DataType:
     return exp.DataType.from_str(text, dialect=DIALECT, udt=True)
+
+
+@lru_cache(1024)
+def _kinds(text: str) -> frozenset[Any]:
+    """A type, and those that are inside of it: a struct's field can be named as a column can."""
+    return frozenset(part.this for part in _type(text).find_all(exp.DataType))
 
 
 def qualified(tree: exp.Expr, held: Survey, columns: Columns) -> exp.Expr:
