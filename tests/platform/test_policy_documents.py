@@ -71,6 +71,16 @@ def test_documents__that_say_otherwise__differ(other: Any) -> None:
     assert not same_policy(other, trust({"AWS": ONE}))
 
 
+def test_conditions__whose_keys_differ_in_case_alone_are_two() -> None:
+    def under(**keys: str) -> dict[str, Any]:
+        named = {name.replace("_", ":"): text for name, text in keys.items()}
+        return trust({"AWS": ONE}, Condition={"StringEquals": named})
+
+    one = under(aws_PrincipalAccount=ACCOUNT)
+    assert not same_policy(one, under(AWS_principalaccount="2", aws_PrincipalAccount=ACCOUNT))
+    assert not same_policy(one, under(aws_PrincipalAccount=ACCOUNT, AWS_principalaccount="2"))
+
+
 def test_resources_and_actions__are_compared_as_sets() -> None:
     def allowed(actions: Any, resources: Any) -> dict[str, Any]:
         statement = {"Effect": "Allow", "Action": actions, "Resource": resources}

@@ -55,6 +55,8 @@ def bucket(name: str) -> str:
         # What CloudFormation alone knows.
         "!ImportValue files",
         "!GetAtt Other.Name",
+        "'{{resolve:ssm:/names/files}}'",
+        '!Join ["-", ["{{resolve:ssm:/names/files}}", !Ref "AWS::Region"]]',
         '!Sub "${Other}-files"',
         f'!Sub "{STACK[:9]}${{Other}}"',
     ],

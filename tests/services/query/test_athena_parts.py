@@ -259,12 +259,7 @@ async def test_cancel__before_the_start_is_answered_leaves_nothing_running(
             with anyio.move_on_after(seconds):
                 await engines.ask("athena", "SELECT n FROM own")
         # Whoever cancels does not wait until Athena has heard of it.
-        still: list[str] = []
-        for _ in range(400):
-            if not (still := await _running(engines)):
-                break
-            await anyio.sleep(0.05)
-        assert still == []
+        assert await _comes_to(engines, 0)
     finally:
         engines.athena.polls_before_end = 0
 
@@ -295,6 +290,35 @@ async def test_cancel__of_a_statement_that_is_still_translated_hands_nothing_in(
     assert await _executions(engines) == before
 
 
+async def test_cancel__of_a_statement_that_took_too_long_leaves_nothing_running(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engines.ask("athena", "SELECT n FROM own")
+    answered, hand_in = threading.Event(), Execution._hand_in
+
+    def answered_late(execution: Execution, told: Translated) -> str:
+        number = hand_in(execution, told)
+        answered.wait(10)
+        return number
+
+    monkeypatch.setattr(Execution, "_hand_in", answered_late)
+    engines.athena.polls_before_end = 1_000
+    try:
+        statement = Statement("SELECT n FROM own", limits=Limits(timeout_seconds=0.2))
+        asking = asyncio.ensure_future(
+            engines.engine("athena").run(Asked(statement, engines.reading()))
+        )
+        assert await _comes_to(engines, 1)
+        await anyio.sleep(0.5)  # by now its time is over, and the answer is waited for
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        answered.set()
+        assert await _comes_to(engines, 0)
+    finally:
+        answered.set()
+        engines.athena.polls_before_end = 0
+
+
 async def test_statement__that_cannot_be_translated_is_refused_and_not_handed_in(
     engines: Engines,
 ) -> None:
@@ -323,6 +347,15 @@ async def _running(engines: Engines) -> list[str]:
         if answer["QueryExecution"]["Status"]["State"] in {"QUEUED", "RUNNING"}:
             found.append(number)
     return found
+
+
+async def _comes_to(engines: Engines, statements: int) -> bool:
+    """Whether as many statements run, at last."""
+    for _ in range(400):
+        if len(await _running(engines)) == statements:
+            return True
+        await anyio.sleep(0.05)
+    return False
 
 
 async def test_arrow__comes_in_pieces_and_is_whole(engines: Engines) -> None:

@@ -89,6 +89,31 @@ def test_part__of_a_part_of_a_date_is_spelled_out() -> None:
     assert "EXTRACT(YEAR FROM" in told.sql
 
 
+@pytest.mark.parametrize(
+    ("sql", "name"),
+    [
+        ("SELECT (SELECT max(id) FROM crew), count(*) AS n FROM crew GROUP BY 1", "_col_0"),
+        ("SELECT id, (SELECT min(c.id) FROM crew c) FROM crew ORDER BY id + 1, 2", "_col_1"),
+        ("SELECT *, (SELECT min(id) FROM crew) FROM crew ORDER BY 5", "_query_1"),
+    ],
+)
+def test_query__in_place_of_a_column_is_found_by_its_place(sql: str, name: str) -> None:
+    assert f') AS "{name}"' in _told(sql).sql
+
+
+@pytest.mark.parametrize("place", ["at", "part.at"])
+def test_text__compared_with_a_field_of_a_struct_is_read_as_one_with_a_column(place: str) -> None:
+    columns = (
+        Column("id", 1, "BIGINT"),
+        Column("part", 2, "STRUCT(at DATE, part STRUCT(at DATE), tags BIGINT[])"),
+    )
+    whole = Scope(None, {"id": None, "part": None})
+    seen = Seen(Relation("sea", "crew", (), columns, (whole,)))
+    told = _told(f"SELECT part.tags FROM crew WHERE part.{place} > '2024-01-01'", seen)
+    assert "CAST('2024-01-01' AS DATE)" in told.sql
+    assert told.lists == {0: "BIGINT"}
+
+
 UNTYPED_ONES = [
     "SELECT port, count(*) AS n FROM sea.crew WHERE id > 10 GROUP BY port ORDER BY n DESC LIMIT 3",
     "SELECT port, upper(port) AS u FROM crew WHERE port LIKE 'K%' AND NOT (id = 1 OR id IN (2, 3))",

@@ -66,7 +66,8 @@ def _element(key: str, value: Any) -> Any:
         return _principal(value)
     if key == "Condition" and isinstance(value, Mapping):
         return {
-            test: {name.lower(): _texts(wanted) for name, wanted in keys.items()}
+            # Pairs, as two keys that differ in case alone are two conditions.
+            test: sorted([name.lower(), _texts(wanted)] for name, wanted in keys.items())
             for test, keys in value.items()
         }
     return _texts(value, is_any_case=key in _ACTIONS)

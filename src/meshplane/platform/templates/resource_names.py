@@ -40,6 +40,7 @@ _UNNAMED = "AWS::NoValue"
 _OTHER = dict.fromkeys(
     ("AccountId", "NotificationARNs", "Partition", "Region", "StackId", "URLSuffix"), "\0"
 )
+_LOOKED_UP = "{{resolve:"  # a dynamic reference, whose value CloudFormation looks up
 _VARIABLE = re.compile(r"\$\{([^}]{0,300})\}")
 # Templates are strangers' text, and no name is nearly as long: what comes after is not looked at.
 _LONGEST_TEXT = 4_096
@@ -52,8 +53,8 @@ _Start = tuple[str, bool]
 def check_names(document: Mapping[str, Any], stack: str, parameters: Mapping[str, str]) -> None:
     """Refuses a template whose resources the stack's role could not make, because of their names.
 
-    What a name is only CloudFormation can tell (`Fn::ImportValue`, `Fn::GetAtt` and the like) is
-    let through.
+    What a name is only CloudFormation can tell (`Fn::ImportValue`, `Fn::GetAtt`, `{{resolve:…}}`
+    and the like) is let through.
 
     Args:
         document: the template's sections.
@@ -236,7 +237,8 @@ def _function(value: Any) -> tuple[str | None, Any]:
 
 
 def _cut(text: str, is_whole: bool) -> _Start:
-    return text[:_LONGEST_TEXT], is_whole and len(text) <= _LONGEST_TEXT
+    known, looked_up, _ = text.partition(_LOOKED_UP)
+    return known[:_LONGEST_TEXT], is_whole and not looked_up and len(known) <= _LONGEST_TEXT
 
 
 def _pair(value: Any) -> tuple[Any, Any]:

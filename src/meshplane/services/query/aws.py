@@ -104,7 +104,7 @@ class AthenaQueries:
             self._workgroups.forget(workgroup)
             raise
         except TimeoutError:
-            await execution.stop()
+            await asyncio.shield(execution.stop())
             raise limit(f"The statement took longer than {seconds:g} seconds.") from None
         except (asyncio.CancelledError, Unavailable):
             await asyncio.shield(execution.stop())

@@ -80,7 +80,8 @@ _NAMES: dict[type[exp.Expr], str] = {
 def spelled_out(held: Survey) -> Survey:
     """The statement in words that the lists know, and what it holds then.
 
-    `date_part` becomes EXTRACT, `$$…$$` a text, `count()` the `count(*)` that it means.
+    `date_part` becomes EXTRACT, `$$…$$` a text, `count()` the `count(*)` that it means; a query in
+    place of a column gets a name, where columns are named by their places.
     """
     for count in held.of(exp.Count):
         if count.this is None and not count.expressions:
@@ -91,6 +92,8 @@ def spelled_out(held: Survey) -> Survey:
         if new is not None:
             node.replace(new)
             changed = True
+    for select in held.of(exp.Select):
+        changed = _named_queries(select) or changed
     return survey(held.nodes[0]) if changed else held
 
 
@@ -103,6 +106,37 @@ def _spelled(node: exp.Expr) -> exp.Expr | None:
     if len(of) != 1 or not isinstance(part, exp.Literal):
         return None
     return exp.Extract(this=exp.Var(this=part.name.upper()), expression=of[0])
+
+
+def _named_queries(select: exp.Select) -> bool:
+    """Whether a query among its columns got a name now: by its place it is found only with one."""
+    columns = select.expressions
+    if not any(map(_is_unnamed, columns)):
+        return False
+    if not any(isinstance(one, exp.Literal) for one in _terms(select)):
+        return False
+    # As it would be called at last; behind a star nobody knows at which place.
+    start = "_query_" if any(one.is_star for one in columns) else "_col_"
+    names = [exp.Identifier(this=f"{start}{at}", quoted=True) for at in range(len(columns))]
+    select.set(
+        "expressions",
+        [
+            exp.Alias(this=one, alias=name) if _is_unnamed(one) else one
+            for one, name in zip(columns, names, strict=True)
+        ],
+    )
+    return True
+
+
+def _is_unnamed(column: exp.Expr) -> bool:
+    return isinstance(column, exp.Subquery) and not column.alias
+
+
+def _terms(select: exp.Select) -> list[exp.Expr]:
+    """What a SELECT groups and orders by."""
+    group, order = select.args.get("group"), select.args.get("order")
+    ordered = [] if order is None else [one.this for one in order.expressions]
+    return [*(group.expressions if group is not None else []), *ordered]
 
 
 def names_all(held: Survey) -> bool:

@@ -92,7 +92,7 @@ class RedshiftQueries:
                 await self._ended(number)
                 body, answer = await self._encoded(number, statement, sink)
         except TimeoutError:
-            await self._stopped(number)
+            await asyncio.shield(self._stopped(number))
             raise limit(f"The statement took longer than {seconds:g} seconds.") from None
         except (asyncio.CancelledError, Unavailable):
             await asyncio.shield(self._stopped(number))
