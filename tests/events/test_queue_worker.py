@@ -11,6 +11,7 @@ import pytest
 
 from meshplane.events.dead_letters import ALL, redrive
 from meshplane.events.lane import PARKED
+from meshplane.events.queue_lease import Lease
 from meshplane.events.queue_worker import QueueWorker
 from meshplane.events.queues import (
     DEAD_LETTERS,
@@ -22,9 +23,9 @@ from meshplane.events.queues import (
     send,
 )
 from meshplane.kit.clock import SystemClock
-from meshplane.kit.errors import Conflict, Stale
+from meshplane.kit.errors import Conflict, Stale, Unavailable
 from meshplane.platform.events import NewEvent
-from meshplane.platform.local.sqlite import SqliteStore
+from meshplane.platform.local.sqlite import SqliteStore, SqliteUnitOfWork
 from meshplane.platform.store import Store, UnitOfWork
 from tests.builders.stores import SINGLES, SqlitePlace
 from tests.builders.until import until
@@ -299,6 +300,70 @@ async def test_concurrency__is_never_more_than_allowed(
     await post(store, place, *(f"m-{number}" for number in range(40)))
     await QueueWorker(store, [QueueHandler("jobs", handle, concurrency=3)], place.clock).run_due()
     assert most[0] == 3
+
+
+class FaltersOnce(SqliteStore):
+    """A store that is not to be had at one moment."""
+
+    falters = False
+
+    def begin(self, hops: int = 0) -> SqliteUnitOfWork:
+        if self.falters:
+            self.falters = False
+            raise Unavailable("STORE_UNAVAILABLE", "The store is not to be had.")
+        return super().begin(hops)
+
+
+async def test_lease__that_cannot_be_renewed_once_is_kept(place: SqlitePlace) -> None:
+    store = FaltersOnce(place.file, (MESSAGES, DEAD_LETTERS, PARKED, SINGLES), place.clock, str)
+    await post(store, place, "m-1")
+    (row,) = (await store.begin().query(MESSAGES, "jobs")).rows
+    lease = Lease(store, row, place.clock, 0.09)
+    await lease.take()
+    taken, store.falters = lease.message.version, True
+    for _ in range(500):
+        if lease.message.version > taken:
+            break
+        await asyncio.sleep(0.01)
+    assert not store.falters
+    assert lease.message.version > taken
+    await lease.end()
+    await store.close()
+
+
+async def test_message_that_could_not_be_put_off__is_tried_again_when_its_neighbours_are_done(
+    place: SqlitePlace,
+) -> None:
+    store = FaltersOnce(place.file, (MESSAGES, DEAD_LETTERS, PARKED, SINGLES), place.clock, str)
+    calls: Counter[str] = Counter()
+    go_on = asyncio.Event()
+
+    async def handle(work: UnitOfWork, message: Message) -> None:
+        calls[message.message_id] += 1
+        await count_up(work, message)
+        if message.message_id == "m-2":
+            await go_on.wait()
+        if message.message_id == "m-1" and calls["m-1"] < 3:
+            store.falters = calls["m-1"] == 2
+            raise RuntimeError("not now")
+
+    async def both_begun() -> bool:
+        return calls["m-1"] == 2 and calls["m-2"] == 1
+
+    await post(store, place, "m-1", "m-2")
+    worker = QueueWorker(
+        store, [QueueHandler("jobs", handle, together=2)], place.clock, poll_seconds=30
+    )
+    worker.start()
+    await until(both_begun)
+    # It looks, and finds both of them in hand.
+    worker.wake("jobs")
+    await asyncio.sleep(0.6)
+    go_on.set()
+    await until(lambda: times(store, "m-1"), 5)
+    await worker.stop()
+    assert await left(store) == []
+    await store.close()
 
 
 @pytest.mark.parametrize("exclusive", [False, True])

@@ -153,16 +153,41 @@ def test_probe_was_not_sent__the_next_attempt_is_it(circuit: Circuit, hand: Hand
     hand.now += 30
     assert circuit.admit() is None
     assert circuit.admit() is not None
-    circuit.unsent()
+    circuit.unsent(circuit.probe_at)
     assert circuit.admit() is None
     assert circuit.admit() is not None
 
 
 def test_attempt_was_not_sent__a_closed_circuit_stays_closed(circuit: Circuit, hand: Hand) -> None:
     assert circuit.admit() is None
-    circuit.unsent()
+    circuit.unsent(circuit.probe_at)
     assert circuit.silence() is None
     assert not fails(circuit, hand, 3.1)
+
+
+def test_attempt_of_before_it_opened_was_not_sent__the_probe_is_not_made_earlier(
+    circuit: Circuit, hand: Hand
+) -> None:
+    assert circuit.admit() is None
+    admitted = circuit.probe_at
+    opened(circuit, hand)
+    circuit.unsent(admitted)
+    assert circuit.admit() is not None
+    hand.now += 30
+    assert circuit.admit() is None
+
+
+def test_probe_was_not_sent_for_so_long_that_there_is_another__that_one_stays_the_only_one(
+    circuit: Circuit, hand: Hand
+) -> None:
+    opened(circuit, hand)
+    hand.now += 30
+    assert circuit.admit() is None
+    admitted = circuit.probe_at
+    hand.now += 31
+    assert circuit.admit() is None
+    circuit.unsent(admitted)
+    assert circuit.admit() is not None
 
 
 def test_to_look_whether_it_is_open__does_not_take_the_probe(circuit: Circuit, hand: Hand) -> None:

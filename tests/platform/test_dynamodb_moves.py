@@ -160,7 +160,9 @@ async def test_commits_of_both__those_of_others_are_told_and_read_once(
     assert told == singles("n0", "n2", "n4")
     assert aws.asked["query"] == 1
     assert await moves.between(first + 6, first + 6) == frozenset()
+    moves.own(first + 5)
     assert await moves.between(first + 6, first) is None  # the log was set back
+    assert await moves.between(first + 4, first + 5) == singles("n4")  # by others this time
 
 
 async def test_too_many_commits_of_others__anything_may_have_moved(
@@ -259,3 +261,58 @@ async def test_reads_are_throttled_for_long__the_use_case_is_put_off(
     with pytest.raises(Unavailable):
         await store.begin().query(SINGLES, "one")
     aws.around = None
+
+
+async def nobody_polls(store: DynamoStore) -> None:
+    """Returns when the store looks for commits of others no more, as nobody waits."""
+    poller = store._logs._poller
+    assert poller is not None
+    await asyncio.wait_for(asyncio.shield(poller), 5)
+
+
+async def test_the_first_look_at_the_head_fails__who_rests_learns_of_what_comes_later(
+    store: DynamoStore, other: DynamoStore, aws: WatchedAws
+) -> None:
+    await nobody_polls(store)
+
+    async def silent(operation: str, _sent: object, _really: object) -> dict[str, object]:
+        raise no_answer(operation)
+
+    aws.around = silent
+    resting = rest(store, ONE)
+    await until(asked_times(aws, 3))
+    assert not resting.done()
+    aws.around = None
+    await put(other, "one")
+    await asyncio.wait_for(resting, 5)
+
+
+async def test_the_first_look_at_the_head_breaks__who_waits_for_events_is_told(
+    store: DynamoStore, aws: WatchedAws
+) -> None:
+    await nobody_polls(store)
+
+    async def broken(_operation: str, _sent: object, _really: object) -> dict[str, object]:
+        raise RuntimeError("unforeseen")
+
+    aws.around = broken
+    with pytest.raises(RuntimeError, match="unforeseen"):
+        await store.wait_for_events(None, 99, 30)
+    aws.around = None
+    await store.wait_for_events(None, 99, 0.02)
+
+
+async def test_commits_of_others_far_apart__what_lies_between_is_not_read(
+    store: DynamoStore, other: DynamoStore, aws: WatchedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb_moves, "_MOST_SPANNED", 3)
+    moves = Moves(store.reading, nothing_in_flight)
+    first = (await store.writer.settled_head()).commit
+    for number, whose in enumerate((other, store, store, other)):
+        await put(whose, f"n{number}")
+    moves.own(first + 2)
+    moves.own(first + 3)
+    await asyncio.sleep(0.1)
+    aws.forget()
+    assert await moves.between(first, first + 4) is None
+    assert aws.asked["query"] == 0

@@ -167,3 +167,16 @@ async def test_much_is_written__what_is_long_past_is_forgotten() -> None:
     await asyncio.sleep(0.03)
     stillness.wrote([JOBS])
     assert len(stillness._by_us) == len([JOBS, ("Messages", None), "anything"])
+
+
+async def test_a_look_took_longer_than_anything_is_remembered__another_one_follows_soon() -> None:
+    stillness = Stillness(settled_seconds=0.01, rest_seconds=0.04)
+    stillness.saw(7)
+    await asyncio.sleep(0.02)
+    before = time.monotonic()
+    stillness.wrote([JOBS])
+    await asyncio.sleep(0.06)
+    stillness.wrote([OTHER_JOBS])
+    stillness.saw(7)
+    assert stillness.seconds(0.02, [JOBS], since=before) == 0.02
+    assert stillness.seconds(0.02, [JOBS]) == 0.04

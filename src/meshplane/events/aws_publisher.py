@@ -166,8 +166,9 @@ class EventBridgePublisher:
             try:
                 await self._load()
                 while True:
-                    if not await self._page():
-                        self._trouble.over()
+                    found_some = await self._page()
+                    self._trouble.over()
+                    if not found_some:
                         patience_seconds = self._store.stillness.seconds(_IDLE_SECONDS, ())
                         await self._store.wait_for_events(None, self._read, patience_seconds)
             except CursorMoved:

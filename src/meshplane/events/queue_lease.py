@@ -5,11 +5,14 @@ so long that another took the message can no longer finish it.
 """
 
 import asyncio
+from logging import WARNING
 
 from meshplane.events.queues import MESSAGES, Message, MessageGone, message_of, milliseconds
 from meshplane.kit.clock import Clock
+from meshplane.kit.errors import Unavailable
 from meshplane.platform.store import Store
 from meshplane.platform.tables import Row
+from meshplane.platform.telemetry import log
 
 
 class Lease:
@@ -81,6 +84,9 @@ class Lease:
                 except MessageGone:
                     self._lost = True
                     return
+                except Unavailable as error:
+                    # Nobody else has it until it falls due, so it may still be kept.
+                    log(WARNING, "lease_not_renewed", queue=self.message.queue, code=error.code)
             else:
                 return
 

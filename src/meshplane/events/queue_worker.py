@@ -132,6 +132,7 @@ class _Line:
         self._freed = asyncio.Event()
         self._shared_until = 0.0
         self._in_trouble = False
+        self._left_due: set[str] = set()
         self._trouble = Trouble("queue_waits", "queue_goes_on", queue=handler.queue)
 
     async def run(self) -> None:
@@ -217,9 +218,12 @@ class _Line:
         for message_id in message_ids:
             self._running.pop(message_id, None)
         self._freed.set()
-        if self._in_trouble or time.monotonic() < self._shared_until:
-            # What was not put off or finished here may be due again, and no commit tells of that.
-            self._bell.ring(self.handler.queue)
+        if not self._left_due.isdisjoint(message_ids):
+            # Not put off or finished here, it may be due again, and no commit tells of that. Not
+            # at once: an index may go on showing what another process has taken.
+            self._left_due.difference_update(message_ids)
+            loop = asyncio.get_running_loop()
+            loop.call_later(_PAUSE_SECONDS, self._bell.ring, self.handler.queue)
 
     async def _work_off_all(self, rows: Sequence[Row]) -> None:
         """One attempt at each, together if that goes well."""
@@ -245,11 +249,14 @@ class _Line:
 
     async def _work_off(self, row: Row) -> None:
         """One attempt, whatever comes of it."""
+        message_id = row.item["messageId"]
+        self._left_due.add(message_id)
         try:
             if self.handler.exclusive:
                 await self._attempt_exclusively(row)
             else:
                 await self._attempt(message_of(row), None)
+            self._left_due.discard(message_id)
         except MessageGone:
             self._shared_until = time.monotonic() + _SHARED_SECONDS
             log(DEBUG, "message_gone", queue=self.handler.queue)

@@ -93,11 +93,12 @@ class RuleRelay:
         """Page after page; ends only by an error."""
         while True:
             await self._way.give()
-            if await self._page():
+            found_some = await self._page()
+            self._trouble.over()
+            if found_some:
                 # Others get their turn, also where no page brings a commit.
                 await asyncio.sleep(0)
             else:
-                self._trouble.over()
                 patience_seconds = self._store.stillness.seconds(_IDLE_SECONDS, ())
                 await self._store.wait_for_events(None, self._read, patience_seconds)
 

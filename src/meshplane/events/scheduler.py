@@ -41,7 +41,7 @@ SCHEDULE_TIMES = Table(
 """When each rule fires next. `fireAt`, in epoch milliseconds, is null once a schedule is over."""
 
 _LOOKS_AT = parts(SCHEDULE_TIMES, RULE_GENERATIONS)
-_POLL_SECONDS = 1.0
+_POLL_SECONDS, _OVERDUE_SECONDS = 1.0, 0.25
 _PAGE = 100
 
 
@@ -90,10 +90,13 @@ class Scheduler:
             page = await self._store.begin().query(
                 SCHEDULE_TIMES, BUS, index="byTime", where=Between(None, now), limit=_PAGE
             )
+            goes_on = False
             for row in page.rows:
                 with suppress(FiredElsewhere):
                     fired += await self._fire(row)
-            if not page.rows:
+                    goes_on = True
+            # What others fired an index may show for a while: then the next round looks again.
+            if not goes_on:
                 return fired
 
     async def _run(self) -> None:
@@ -112,12 +115,12 @@ class Scheduler:
             )
 
     async def _most_seconds(self) -> float:
-        """Until the next firing."""
+        """Until the next firing; a moment where it is over already."""
         page = await self._store.begin().query(SCHEDULE_TIMES, BUS, index="byTime", limit=1)
         if not page.rows:
             return math.inf
         wait: float = page.rows[0].item["fireAt"] / 1000 - self._clock.now().timestamp()
-        return wait
+        return wait if wait > 0 else _OVERDUE_SECONDS
 
     async def _plan(self) -> None:
         """Gives each rule that is new or was changed its next time."""

@@ -143,7 +143,8 @@ class Stillness:
             self._resting.pop(moved, None)
 
     def _is_still(self, of: Collection[Part] | None, now: float, since: float) -> bool:
-        if now - self._saw_at >= _KNOWN_SECONDS:
+        # What was written longer ago than that is not remembered.
+        if now - self._saw_at >= _KNOWN_SECONDS or now - since >= self.rest_seconds:
             return False
         if of is None:
             of = (_ANYTHING,)

@@ -153,7 +153,7 @@ class Store(Protocol):
     ) -> None:
         """Returns when there may be events of these types past `after`, or after the timeout.
 
-        Types of None are all. It may return before that when anything moves after a stillness.
+        Types of None are all. It may return before that though there are none.
         """
         ...
 

@@ -102,6 +102,25 @@ async def test_waiting_receiver__gets_what_comes_at_once(
     assert item["messageId"] == "m-1"
 
 
+async def test_message_whose_time_comes_while_nothing_is_written__is_waited_for(
+    app: EventsApp, http: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    await post(app, clock, "m-1", delay_seconds=0.5)
+    stillness = app.store.stillness
+    # As a store that counts its commits, and has seen none for long.
+    stillness.settled_seconds = 0.01
+    stillness.saw(7)
+    await asyncio.sleep(0.02)
+    stillness.saw(7)
+    waiting = asyncio.create_task(receive(http, waitSeconds=10))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    clock.advance(0.5)
+    async with asyncio.timeout(3):
+        (item,) = await waiting
+    assert item["messageId"] == "m-1"
+
+
 async def test_waiting_receiver__is_let_go_when_the_process_is_asked_to_stop(
     app: EventsApp, http: httpx.AsyncClient
 ) -> None:

@@ -29,7 +29,8 @@ _NO_ANSWER = "its endpoint does not answer"
 _REFUSAL, _SERVER_FAULT = 400, 500
 # What is noted in botocore's context of a call, which all its attempts have in common.
 _BEGAN, _PERHAPS = "meshplane_began", "meshplane_may_have_happened"
-_ADMITTED = "meshplane_admitted_and_not_sent"
+# Of an attempt that was admitted and not sent by now: when the probe after it is due.
+_PROBE_AT = "meshplane_probe_at"
 
 
 class Watch:
@@ -71,16 +72,15 @@ class Watch:
         if silence is not None:
             lost = bool(request.context.get(_PERHAPS))
             raise self._refused(xform_name(operation_name), silence, may_have_happened=lost)
-        request.context[_ADMITTED] = True
+        request.context[_PROBE_AT] = self._circuit.probe_at
 
     def _begin(self, request: Any, **_: Any) -> None:
-        request.context[_ADMITTED] = False
+        request.context[_PROBE_AT] = None
         request.context[_BEGAN] = self._now()
 
     def _given_up(self, context: dict[str, Any], **_: Any) -> None:
         """The call ends with an error of this side, such as that it could not be signed."""
-        if context.get(_ADMITTED):
-            self._circuit.unsent()
+        self._circuit.unsent(context.get(_PROBE_AT))
 
     def _ended(
         self,

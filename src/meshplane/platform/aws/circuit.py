@@ -70,11 +70,21 @@ class Circuit:
                 self._probe_at = self._now() + self._probe_seconds
             return refused
 
-    def unsent(self) -> None:
-        """An attempt that was admitted was not made after all: it was no probe."""
+    @property
+    def probe_at(self) -> float | None:
+        """When the next probe is due, by the circuit's clock; None: the circuit is closed."""
+        return self._probe_at
+
+    def unsent(self, probe_at: float | None) -> None:
+        """An attempt that was admitted was not made after all: it was no probe.
+
+        Args:
+            probe_at: as it was just after the attempt had been admitted. Where it is another by
+                now, a later attempt is the probe, or the circuit opened only afterwards.
+        """
         with self._lock:
-            if self._probe_at is not None:
-                self._probe_at = min(self._probe_at, self._now())
+            if probe_at is not None and probe_at == self._probe_at:
+                self._probe_at = min(probe_at, self._now())
 
     def answered(self) -> bool:
         """An answer came, of whatever kind; whether that has closed the circuit."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
-from meshplane.kit.errors import MeshplaneError
 from meshplane.platform.aws.dynamodb_calls import Reading
 from meshplane.platform.aws.dynamodb_head import Head
 from meshplane.platform.aws.dynamodb_moves import Moves
@@ -181,12 +180,13 @@ class Logs:
         try:
             head = await self._head()
             await self._count(head)
-        except MeshplaneError as error:
-            polled_first.set_exception(error)
-            return
-        except BaseException:
+        except asyncio.CancelledError:
             polled_first.cancel()
             raise
+        except Exception as error:  # noqa: BLE001 - who waits is told, and begins again
+            polled_first.set_exception(error)
+            await self._poll_again()
+            return
         self._polled = head.events
         self._seen = max(self._seen, self._polled)
         polled_first.set_result(None)
@@ -198,6 +198,13 @@ class Logs:
                 self._trouble.met(error)  # the next round asks again
             else:
                 self._trouble.over()
+
+    async def _poll_again(self) -> None:
+        """Has it begun anew, by and by, for those who rest: they ask nobody meanwhile."""
+        if self.stillness.is_awaited:
+            await asyncio.sleep(self._poll_seconds)
+            self._poller = None
+            self._begin_polling()
 
     async def _tell_what_is_new(self) -> None:
         head = await self._head()

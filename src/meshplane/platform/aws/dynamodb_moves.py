@@ -8,7 +8,7 @@ from meshplane.platform.aws.dynamodb_records import Record
 from meshplane.platform.stillness import Part
 
 # More of them are not read for this: then anything may have been written.
-_MOST_READ = 100
+_MOST_READ, _MOST_SPANNED = 100, 500
 _MOST_OWN = 10_000
 
 
@@ -39,13 +39,18 @@ class Moves:
         Raises:
             AwsUnavailable: the records cannot be read now.
         """
-        if not 0 <= upto - after <= _MOST_OWN:
+        if upto < after:
+            # Others will commit under numbers that ours had.
+            self._own.clear()
+            return None
+        if upto - after > _MOST_OWN:
             return None
         if self._not_own(after, upto):
             # What is missing may be this process's own, whose answer is on its way.
             await self._in_flight()
         theirs = self._not_own(after, upto)
-        if len(theirs) > _MOST_READ:
+        # What lies between theirs is read as well.
+        if len(theirs) > _MOST_READ or (theirs and theirs[-1] - theirs[0] >= _MOST_SPANNED):
             return None
         found: list[Record] = []
         if theirs:

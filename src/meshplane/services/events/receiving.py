@@ -20,7 +20,7 @@ from meshplane.events.queues import (
 from meshplane.kit.clock import to_text
 from meshplane.kit.errors import BaseMoved, Conflict, Invalid
 from meshplane.platform.store import UnitOfWork
-from meshplane.platform.tables import Between, Row
+from meshplane.platform.tables import Row
 from meshplane.policy.model import MESH
 from meshplane.services.events.names import queue_name
 from meshplane.services.events.schemas import (
@@ -99,16 +99,15 @@ class Receiving:
         until = loop.time() + body.wait_seconds
         while True:
             heard, since = self._bell.heard(queue), time.monotonic()
-            page = await call.work.query(
-                MESSAGES,
-                queue,
-                index="byDue",
-                where=Between(None, milliseconds(call.clock.now())),
-                limit=body.max_messages,
-            )
+            page = await call.work.query(MESSAGES, queue, index="byDue", limit=body.max_messages)
+            now = milliseconds(call.clock.now())
+            due = [row for row in page.rows if row.item["dueAt"] <= now]
             left = until - loop.time()
-            if page.rows or left <= 0 or self._ended:
-                return list(page.rows)
+            if due or left <= 0 or self._ended:
+                return due
+            if page.rows:
+                # That one falls due meanwhile, perhaps, and no commit tells of that.
+                left = min(left, (page.rows[0].item["dueAt"] - now) / 1000)
             await self._bell.wait(queue, heard, _LOOK_AGAIN_SECONDS, left, since=since)
 
 
