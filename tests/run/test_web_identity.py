@@ -39,9 +39,12 @@ def root(sandbox: AwsSandbox) -> Iterator[Aws]:
 
 def test_plan__for_roles_of_parts_in_an_empty_account__makes_nothing(root: Aws) -> None:
     mesh = mesh_of(root.place, PARTS_HERE)
-    planned = {one.told for one in prepared(root, PARTS_HERE, mesh, plan=True)}
-    assert planned == {"would be made", "would be changed"}
-    assert root.run("iam", "list_roles")["Roles"] == []
+    federated(root)
+    planned = prepared(root, PARTS_HERE, mesh, plan=True)
+    assert [one.what for one in planned if one.told == "was there"] == [f"role {PROCESS}"]
+    assert {one.told for one in planned} == {"was there", "would be made", "would be changed"}
+    roles = root.run("iam", "list_roles")["Roles"]
+    assert [one["Arn"] for one in roles] == [PROCESS], "it was there before"
     assert root.run("datazone", "list_domains")["items"] == []
 
 

@@ -55,6 +55,25 @@ def test_star__means_the_columns_that_are_shown() -> None:
     assert _told("SELECT * FROM crew").sql == f'SELECT {written} FROM "sea"."crew" AS "crew"'
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "ROLLUP (port, crew.port)",
+        "ROLLUP ((id, port), PORT)",
+        "CUBE (id, crew.id)",
+        "id, ROLLUP (port, crew.id)",
+    ],
+)
+def test_rollup__of_a_column_that_is_named_twice_is_refused(keys: str) -> None:
+    with pytest.raises(MeshplaneError, match="name it once"):
+        _told(f"SELECT count(*) FROM sea.crew GROUP BY {keys}")
+
+
+@pytest.mark.parametrize("keys", ["ROLLUP (port, id)", "CUBE ((id, port), at)", "port, crew.port"])
+def test_rollup__of_different_columns_is_told(keys: str) -> None:
+    assert "GROUP BY" in _told(f"SELECT count(*) FROM sea.crew GROUP BY {keys}").sql
+
+
 @pytest.mark.parametrize("what", ["*", "count(*)", "id"])
 def test_relation__of_which_all_is_masked_says_what_is_left_out(what: str) -> None:
     with pytest.raises(MeshplaneError, match="left out: Port, at, größe, id") as told:

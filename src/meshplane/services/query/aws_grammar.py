@@ -1,6 +1,6 @@
 """Which of DuckDB's SQL goes to Athena at all: whatever is not named here is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from sqlglot import exp
 
@@ -198,6 +198,35 @@ def check(held: Survey) -> None:
         own = _CHECKS.get(kind)
         if own is not None:
             own(node)
+
+
+def check_groups(tree: exp.Expr, held: Survey) -> None:
+    """Refuses ROLLUP and CUBE that name a column twice, also where it is written in two ways.
+
+    The engine here takes `t.port` and `port` for two there, and Athena for one.
+
+    Args:
+        tree: with all names resolved.
+        held: what the statement holds.
+
+    Raises:
+        Refused: SQL_REFUSED.
+    """
+    if not held.of(exp.Rollup) and not held.of(exp.Cube):
+        return
+    for group in tree.find_all(exp.Group):
+        keys = [key.sql(identify=True) for key in _keys(group.expressions)]
+        if group.find(exp.Rollup, exp.Cube) and len(set(keys)) < len(keys):
+            raise apart("a column that is named twice beside ROLLUP or CUBE", "name it once")
+
+
+def _keys(expressions: Iterable[exp.Expr]) -> Iterator[exp.Expr]:
+    """The single ones: `(a, b), ROLLUP (c)` has three."""
+    for one in expressions:
+        if isinstance(one, exp.Tuple | exp.Paren | exp.Rollup | exp.Cube):
+            yield from _keys(one.expressions or [one.this])
+        else:
+            yield one
 
 
 def _check_select(node: exp.Expr) -> None:

@@ -23,7 +23,13 @@ from sqlglot.optimizer.scope import traverse_scope
 from meshplane.platform.nesting import is_endless
 from meshplane.services.query.aws_dialect import evened, written
 from meshplane.services.query.aws_flat import is_flat
-from meshplane.services.query.aws_grammar import all_spelled_out, check, names_all, spelled_out
+from meshplane.services.query.aws_grammar import (
+    all_spelled_out,
+    check,
+    check_groups,
+    names_all,
+    spelled_out,
+)
 from meshplane.services.query.aws_growth import check_growth, check_stars
 from meshplane.services.query.aws_names import (
     DIALECT,
@@ -153,6 +159,7 @@ def translate(
     lists: Mapping[int, str] = {}
     try:
         tree = qualified(tree, held, columns)
+        check_groups(tree, held)
         if names_all(held):
             all_spelled_out(quote_identifiers(tree, DIALECT))
         if asks_for_types(held, columns):
