@@ -1,6 +1,7 @@
 """What `meshplane aws prepare` prints: what it did, the settings that it leads to, and its help."""
 
 import json
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -72,3 +73,15 @@ def test_help__paragraphs_flow_to_the_width(monkeypatch: pytest.MonkeyPatch) -> 
     lines = [line.strip() for line in type_offline("aws", "prepare", "--help").output.splitlines()]
     first = next(number for number, line in enumerate(lines) if line.startswith("It looks first"))
     assert lines[first + 1] == "should be; so it may be run as often as one likes."
+
+
+@pytest.mark.parametrize("command", ["prepare", "remove"])
+def test_client_of_aws__is_not_installed__says_how_to_have_it(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    told = type_offline("aws", command, "--plan", "--json")
+    assert told.exit_code == 1
+    problem = json.loads(told.stdout)
+    assert problem["code"] == "EXTRA_MISSING"
+    assert "make setup-dev" in problem["detail"]

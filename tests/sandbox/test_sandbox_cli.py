@@ -105,7 +105,7 @@ def test_without_the_extra__it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "moto", None)
     refused = type_offline("sandbox", "up", "--port", "0", "--home", str(tmp_path))
     assert refused.exit_code == 1
-    assert "pip install 'meshplane[sandbox]'" in " ".join(refused.output.split())
+    assert "pip install '.[sandbox]'" in " ".join(refused.output.split())
 
 
 def test_no_sandbox_there__is_said() -> None:

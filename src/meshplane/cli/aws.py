@@ -140,7 +140,9 @@ async def _remove(
     account: str | None,
 ) -> None:
     """Removes what there is of any part; tells of each thing, and keeps it in `gone`."""
-    from meshplane.run.aws import aws_of
+    from meshplane.run.aws import aws_of, demand_client
+
+    demand_client()
     from meshplane.run.aws_remove import check_account
     from meshplane.run.aws_remove import remove as removed
     from meshplane.run.aws_remove_all import kinds_of
@@ -246,7 +248,9 @@ async def _prepare(
     settings: "Settings", done: "list[Done]", tell: Callable[[str], object], *, plan: bool
 ) -> None:
     """Takes the steps; tells of each, and keeps it in `done`."""
-    from meshplane.run.aws import aws_of, identities_of, zone_of
+    from meshplane.run.aws import aws_of, demand_client, identities_of, zone_of
+
+    demand_client()
     from meshplane.run.aws_prepare import demand_account
     from meshplane.run.aws_prepare import prepare as prepared
     from meshplane.run.aws_steps import steps_of

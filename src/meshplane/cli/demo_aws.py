@@ -66,7 +66,8 @@ def require_sandbox() -> None:
     if find_spec("moto") is None or find_spec("boto3") is None:
         raise Missing(
             "SANDBOX_MISSING",
-            "The sandbox is not installed. Install it with `pip install 'meshplane[sandbox]'`.",
+            "The sandbox is not installed: run `make setup-dev`, or `pip install '.[sandbox]'` in "
+            "the repository's folder.",
         )
 
 

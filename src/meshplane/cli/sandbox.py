@@ -174,7 +174,8 @@ def _made(home: Path | None, port: int, *, enforce_iam: bool) -> "AwsSandbox":
     except ImportError as error:
         raise Missing(
             "SANDBOX_MISSING",
-            "The sandbox is not installed. Install it with `pip install 'meshplane[sandbox]'`.",
+            "The sandbox is not installed: run `make setup-dev`, or `pip install '.[sandbox]'` in "
+            "the repository's folder.",
         ) from error
     return AwsSandbox(home, port, enforce_iam=enforce_iam)
 

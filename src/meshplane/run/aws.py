@@ -28,7 +28,7 @@ def aws_of(settings: Settings) -> "Aws | None":
     """
     if not settings.aws_parts or settings.aws_region is None or settings.aws_account is None:
         return None
-    _demand_client()
+    demand_client()
     from meshplane.platform.aws.calls import Aws
     from meshplane.platform.aws.place import AwsPlace
 
@@ -90,18 +90,24 @@ def caller_of_nobody(settings: Settings) -> "Aws":
             "Setting aws_region: name the region, or the user pool, whose id begins with it.",
             field="aws_region",
         )
-    _demand_client()
+    demand_client()
     from meshplane.platform.aws.calls import Aws
     from meshplane.platform.aws.place import AwsPlace
 
     return Aws(AwsPlace(region, settings.aws_account or "", settings.aws_endpoint_url))
 
 
-def _demand_client() -> None:
+def demand_client() -> None:
+    """Makes sure that the client of AWS is there, before what imports it is imported.
+
+    Raises:
+        Invalid: EXTRA_MISSING.
+    """
     if find_spec("boto3") is None:
         raise Invalid(
             "EXTRA_MISSING",
-            "aws_parts needs the client of AWS: install it with pip install 'meshplane[aws]'.",
+            "The client of AWS is not installed: run `make setup-dev`, or `pip install '.[aws]'` "
+            "in the repository's folder.",
             field="aws_parts",
         )
 
