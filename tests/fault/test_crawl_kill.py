@@ -54,6 +54,15 @@ def _area(server: MortalServer) -> str:
     return project
 
 
+def _ended(server: MortalServer, crawl: dict[str, Any]) -> dict[str, Any]:
+    give_up = time.monotonic() + 120
+    while crawl["status"] == "RUNNING":
+        assert time.monotonic() < give_up, "the crawl does not end"
+        time.sleep(0.2)
+        crawl = _ask(server, "GET", f"/tables/crawls/{crawl['crawlId']}")
+    return crawl
+
+
 def test_kill__in_the_middle_of_a_crawl__leaves_one_that_ends_as_it_would_have(
     tmp_path: Path,
 ) -> None:
@@ -69,11 +78,7 @@ def test_kill__in_the_middle_of_a_crawl__leaves_one_that_ends_as_it_would_have(
         server.kill()
         server.start()
         server.wait_until_ready()
-        give_up = time.monotonic() + 120
-        while crawl["status"] == "RUNNING":
-            assert time.monotonic() < give_up, "the crawl does not go on"
-            time.sleep(0.2)
-            crawl = _ask(server, "GET", f"/tables/crawls/{crawl['crawlId']}")
+        crawl = _ended(server, crawl)
         assert (crawl["status"], crawl["foundTables"]) == ("SUCCEEDED", _TABLES)
         assert {table["files"] for table in crawl["tables"]} == {_FILES}
         listed = _ask(server, "GET", f"/tables/crawls?projectId={project}")["items"]
@@ -110,11 +115,7 @@ def test_kill__at_every_attempt__ends_the_crawl_and_says_what_to_do(tmp_path: Pa
             server.kill()
             server.start()
             server.wait_until_ready()
-        give_up = time.monotonic() + 60
-        while crawl["status"] == "RUNNING":
-            assert time.monotonic() < give_up, "the crawl is taken up for ever"
-            time.sleep(0.2)
-            crawl = _ask(server, "GET", f"/tables/crawls/{crawl['crawlId']}")
+        crawl = _ended(server, crawl)
         assert (crawl["status"], crawl["tables"]) == ("FAILED", [])
         assert crawl["statusReason"].startswith("CRAWL_FAILED: A step of it was begun 3 times")
         again = _ask(server, "POST", "/tables/crawls", projectId=project, path="t0")

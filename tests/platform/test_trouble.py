@@ -6,24 +6,15 @@ import pytest
 
 from meshplane.kit.errors import Unavailable
 from meshplane.platform.trouble import Trouble
+from tests.builders.clock_hand import ClockHand
 
 Line = tuple[str, dict[str, Any]]
 GONE = Unavailable("STORE_UNAVAILABLE", "It is not there.")
 
 
-class Hand:
-    """A clock that is set by hand, in seconds."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def hand() -> Hand:
-    return Hand()
+def hand() -> ClockHand:
+    return ClockHand()
 
 
 @pytest.fixture
@@ -38,12 +29,12 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
 
 
 @pytest.fixture
-def trouble(hand: Hand, lines: list[Line]) -> Trouble:
+def trouble(hand: ClockHand, lines: list[Line]) -> Trouble:
     return Trouble("not_polled", "polled_again", hand, queue="jobs")
 
 
 def test_fails_for_minutes__is_told_at_once_then_each_minute_and_at_the_end(
-    trouble: Trouble, hand: Hand, lines: list[Line]
+    trouble: Trouble, hand: ClockHand, lines: list[Line]
 ) -> None:
     for _ in range(300):  # two and a half minutes, twice a second
         trouble.met(GONE)
@@ -65,7 +56,7 @@ def test_goes_well__nothing_is_told(trouble: Trouble, lines: list[Line]) -> None
 
 
 def test_fails_now_and_then__is_told_once_a_minute(
-    trouble: Trouble, hand: Hand, lines: list[Line]
+    trouble: Trouble, hand: ClockHand, lines: list[Line]
 ) -> None:
     for _ in range(240):  # two minutes
         trouble.met(GONE)

@@ -15,17 +15,11 @@ from meshplane.run.aws_prepare import Done, action_of, demand_account, prepare
 from meshplane.run.aws_settings import PARTS
 from meshplane.run.aws_steps import steps_of
 from meshplane.sandbox.server import AwsSandbox
-from tests.builders.aws_sandbox import aws_as, aws_of, aws_with, sandbox_in
+from tests.builders.aws_sandbox import aws_as, aws_of, aws_with
 
 GROUPS = ("mesh-admins", "mesh-auditors")
 # Parts that make what they need when it is needed, or share what another part needs.
 DONE_OTHERWISE = {"query", "blueprints", "metrics", "secrets"}
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[AwsSandbox]:
-    with sandbox_in(enforce_iam=True) as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,28 +12,13 @@ from meshplane.run.aws_part_roles import part_policy
 from meshplane.run.aws_prepare import Done, prepare
 from meshplane.run.aws_steps import steps_of
 from meshplane.sandbox.server import AwsSandbox
-from tests.builders.aws_sandbox import aws_as, aws_of, aws_with, sandbox_in
+from tests.builders.aws_sandbox import aws_as, aws_of, aws_with
 from tests.builders.part_roles import PROCESS, by_account, make_process_role, mesh_of
 from tests.builders.terminal import type_offline
 
 ACCOUNT = "111122223333"
 PARTS = ("tables", "query")
 USER, NOBODY = f"arn:aws:iam::{ACCOUNT}:user/operators/ada", f"arn:aws:iam::{ACCOUNT}:role/nobody"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[AwsSandbox]:
-    with sandbox_in(enforce_iam=True) as running:
-        yield running
-
-
-@pytest.fixture
-def root(sandbox: AwsSandbox) -> Iterator[Aws]:
-    """The administrator of an empty account, for a mesh whose names begin with `blue-`."""
-    sandbox.reset()
-    made = aws_of(sandbox, prefix="blue-")
-    yield made
-    made.close()
 
 
 def prepared(

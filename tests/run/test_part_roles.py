@@ -13,7 +13,7 @@ from meshplane.platform.aws.part_roles import Identities
 from meshplane.run.aws import zone_of
 from meshplane.run.aws_part_roles import part_policy, part_trust
 from meshplane.sandbox.server import AwsSandbox
-from tests.builders.aws_sandbox import aws_as, aws_of, sandbox_in
+from tests.builders.aws_sandbox import aws_as, aws_of
 from tests.builders.part_roles import (
     PROCESS,
     by_account,
@@ -25,12 +25,6 @@ from tests.builders.part_roles import (
 
 ACCOUNT = "111122223333"
 PARTS_HERE = ("store", "tables", "lake", "query", "portal", "shares")
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[AwsSandbox]:
-    with sandbox_in(enforce_iam=True) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from meshplane.sandbox.server import AwsSandbox
 from meshplane.services.projects.aws import POLICY, AwsWorkspaces, role_name
 from meshplane.services.projects.aws_policies import project_policy
 from meshplane.services.projects.repositories import Repositories
-from tests.builders.aws_sandbox import REGION, aws_as, aws_of, sandbox_in
+from tests.builders.aws_sandbox import REGION, aws_as, aws_of
 from tests.builders.part_roles import (
     PROCESS,
     by_account,
@@ -45,12 +45,6 @@ WIDE = json.dumps(
         "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
     }
 )
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[AwsSandbox]:
-    with sandbox_in(enforce_iam=True) as running:
-        yield running
 
 
 @pytest.fixture

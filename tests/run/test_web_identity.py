@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,27 +13,12 @@ from meshplane.platform.aws.part_roles import MADE
 from meshplane.run.aws import part_aws
 from meshplane.run.settings import Settings, read_settings
 from meshplane.sandbox.server import AwsSandbox
-from tests.builders.aws_sandbox import aws_of, place_of, sandbox_in
+from tests.builders.aws_sandbox import place_of
 from tests.builders.part_roles import PROCESS, make_process_role, mesh_of, prepared, refused
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 PARTS_HERE = ("tables", "lake", "portal")
 ISSUER = "oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[AwsSandbox]:
-    with sandbox_in(enforce_iam=True) as running:
-        yield running
-
-
-@pytest.fixture
-def root(sandbox: AwsSandbox) -> Iterator[Aws]:
-    """The administrator of an empty account, for a mesh whose names begin with `blue-`."""
-    sandbox.reset()
-    made = aws_of(sandbox, prefix="blue-")
-    yield made
-    made.close()
 
 
 def test_plan__for_roles_of_parts_in_an_empty_account__makes_nothing(root: Aws) -> None:
