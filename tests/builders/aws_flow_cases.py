@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from meshplane.sandbox.faults import Fault, Kind
@@ -35,11 +36,16 @@ class Case:
 
 
 class Stand:
-    """A mesh, what was played in it, and what its flows call when nothing fails."""
+    """A mesh, what was played in it, and what its flows call when nothing fails.
 
-    def __init__(self, mesh: AwsMesh) -> None:
+    Args:
+        mesh: with nothing in it.
+        used: whether something was published in it before.
+    """
+
+    def __init__(self, mesh: AwsMesh, *, used: bool = True) -> None:
         self.mesh = mesh
-        self.world = World(mesh)
+        self.world = World(mesh, used=used)
         self.checker = Checker(self.world)
         self._calls: dict[str, Counter[tuple[str, str]]] = {}
 
@@ -79,13 +85,26 @@ class Stand:
 
     def cases(self, flow: str) -> list[Case]:
         """Every call of a flow, failing in every way."""
-        return [
-            Case(flow, service, operation, nth, kind)
-            for (service, operation), times in sorted(self.calls(flow).items())
-            for nth in range(1, times + 1)
-            for kind in KINDS
-            if (service, operation) not in _OF_MACHINES or kind == "error"
-        ]
+        return _every(flow, self.calls(flow))
+
+    def first_cases(self, flow: str) -> list[Case]:
+        """Those of operations that only the first such flow of a mesh calls."""
+        first = self.calls(flow)
+        assert self.play(flow, None) == "done"
+        again = self.mesh.calls()
+        # A session that was taken serves what follows, so that others come first then.
+        once = {one: times for one, times in first.items() if not again[one] or one[0] == "sts"}
+        return _every(flow, once)
+
+
+def _every(flow: str, calls: Mapping[tuple[str, str], int]) -> list[Case]:
+    return [
+        Case(flow, service, operation, nth, kind)
+        for (service, operation), times in sorted(calls.items())
+        for nth in range(1, times + 1)
+        for kind in KINDS
+        if (service, operation) not in _OF_MACHINES or kind == "error"
+    ]
 
 
 def say(text: str) -> None:

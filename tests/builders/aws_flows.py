@@ -37,9 +37,10 @@ class World:
 
     Args:
         mesh: with nothing in it.
+        used: whether something was published in it before.
     """
 
-    def __init__(self, mesh: AwsMesh) -> None:
+    def __init__(self, mesh: AwsMesh, *, used: bool = True) -> None:
         self.mesh, self.made = mesh, Made()
         self._numbers: Iterator[int] = count(1)
         self._unshared: list[str] = []
@@ -51,8 +52,9 @@ class World:
         self.domain = str(mesh.ask(ADMIN, "POST", "/domains", body)["domainId"])
         self.tides = self.project("tides", OWNER_OF_ALL)
         mesh.rest()
-        # What is done for the first time takes calls that no flow takes again.
-        self.keep(self.asset())
+        if used:
+            # What is done for the first time takes calls that no flow takes again.
+            self.keep(self.asset())
 
     def name(self, what: str) -> str:
         """A name that nothing has."""

@@ -30,7 +30,7 @@ def test_every_call_fails__the_flow_ends_done_or_undone_and_nothing_is_twice_or_
     most, came = len(left), 0
     wrong: list[str] = []
     while left:
-        for met, found in judged(left[:MOST_IN_A_MESH]):
+        for met, found in judged(left[:MOST_IN_A_MESH], used=True):
             came += met
             wrong += found
             left = left[1:]
@@ -38,10 +38,27 @@ def test_every_call_fails__the_flow_ends_done_or_undone_and_nothing_is_twice_or_
     assert came >= LEAST_MET * most
 
 
-def judged(cases: Sequence[Case]) -> Iterator[tuple[bool, list[str]]]:
+@pytest.mark.parametrize("flow", ["publish", "approve", "share"])
+def test_a_call_that_only_the_first_flow_makes_fails__it_ends_done_or_undone_as_any_other(
+    flow: str,
+) -> None:
+    with aws_mesh() as mesh:
+        cases = Stand(mesh, used=False).first_cases(flow)
+    assert cases
+    came = 0
+    wrong: list[str] = []
+    for case in cases:
+        for met, found in judged([case], used=False):
+            came += met
+            wrong += found
+    assert wrong == []
+    assert came >= LEAST_MET * len(cases)
+
+
+def judged(cases: Sequence[Case], *, used: bool) -> Iterator[tuple[bool, list[str]]]:
     """What came of each case, up to the first that leaves something wrong in its mesh."""
     with aws_mesh() as mesh:
-        stand = Stand(mesh)
+        stand = Stand(mesh, used=used)
         for case in cases:
             try:
                 met, found = stand.judge(case)

@@ -1,4 +1,4 @@
-"""Athena's fake reads what Glue's tables are made of: Iceberg, Parquet and CSV."""
+"""Athena's fake reads what Glue's tables are made of: Iceberg, Parquet, CSV and JSON."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ HIVE = "org.apache.hadoop.hive"
 PARQUET = f"{HIVE}.ql.io.parquet.serde.ParquetHiveSerDe"
 OPEN_CSV = f"{HIVE}.serde2.OpenCSVSerde"
 PLAIN_CSV = f"{HIVE}.serde2.lazy.LazySimpleSerDe"
+JSON_LINES = "org.openx.data.jsonserde.JsonSerDe"
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +158,16 @@ def test_csv__of_numbers_and_days_is_read_in_its_types(aws: Aws) -> None:
     ]
     put(aws, "files/plain/b.csv", b"not a number|\\N|\\N\n")
     assert failure_of(aws, "SELECT n FROM files.plain").startswith("HIVE_BAD_DATA")
+
+
+def test_json__is_read_and_what_is_no_object_fails_the_query(aws: Aws) -> None:
+    put(aws, "files/logs/a.json", b'{"id": 1, "word": "one"}\n\n{"id": 2}\n')
+    register(aws, "logs", {"id": "bigint", "word": "string"}, JSON_LINES)
+    read = "SELECT id, word FROM files.logs ORDER BY id"
+    assert rows_of(aws, read) == [["id", "word"], ["1", "one"], ["2", None]]
+    for line in (b"null", b"[1]", b'{"id": 3} null', b"{"):
+        put(aws, "files/logs/b.json", line + b"\n")
+        assert failure_of(aws, read).startswith("HIVE_BAD_DATA")
 
 
 def test_files__of_an_unknown_format_fail_the_query(aws: Aws) -> None:

@@ -5,6 +5,7 @@ location are kept by their names and ETags. The sandbox holds whole tables in me
 tables that fit there.
 """
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -217,7 +218,7 @@ def _reader(
     if "parquet" in formats:
         return lambda body: pyarrow.parquet.read_table(BytesIO(body))
     if "json" in formats:
-        return lambda body: pyarrow.json.read_json(BytesIO(body))
+        return _json
     if "opencsv" in formats or "lazysimple" in formats or "text" in formats:
         return _csv_reader(
             "opencsv" in formats, {**options, **serde.get("Parameters", {})}, columns
@@ -226,6 +227,14 @@ def _reader(
         "HIVE_UNSUPPORTED_FORMAT: Unable to create input format "
         f"{descriptor.get('InputFormat') or 'of a table without one'}"
     )
+
+
+def _json(body: bytes) -> Any:
+    # What is no object in a line of its own ends pyarrow's reader, and the process with it.
+    for line in body.splitlines():
+        if line.strip() and not isinstance(json.loads(line), dict):
+            raise ValueError
+    return pyarrow.json.read_json(BytesIO(body))
 
 
 def _csv_reader(
