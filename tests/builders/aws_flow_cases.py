@@ -92,8 +92,10 @@ class Stand:
         first = self.calls(flow)
         assert self.play(flow, None) == "done"
         again = self.mesh.calls()
-        # A session that was taken serves what follows, so that others come first then.
-        once = {one: times for one, times in first.items() if not again[one] or one[0] == "sts"}
+        # A session and an invitation, once taken, serve what follows: others come first then.
+        once = {
+            one: times for one, times in first.items() if not again[one] or one[0] in {"ram", "sts"}
+        }
         return _every(flow, once)
 
 
