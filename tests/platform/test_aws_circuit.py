@@ -34,6 +34,13 @@ def opened(circuit: Circuit, hand: ClockHand) -> Circuit:
     return circuit
 
 
+def probed(circuit: Circuit, hand: ClockHand) -> None:
+    """Opens it, and lets the first probe through."""
+    opened(circuit, hand)
+    hand.now += 30
+    assert circuit.admit() is None
+
+
 def test_nothing_can_be_connected_to__opens_within_ten_seconds(
     circuit: Circuit, hand: ClockHand
 ) -> None:
@@ -134,9 +141,7 @@ def test_open__one_attempt_every_thirty_seconds(circuit: Circuit, hand: ClockHan
 def test_probe_that_is_never_heard_of_again__the_next_is_due_in_time(
     circuit: Circuit, hand: ClockHand
 ) -> None:
-    opened(circuit, hand)
-    hand.now += 30
-    assert circuit.admit() is None
+    probed(circuit, hand)
     hand.now += 29
     assert isinstance(circuit.admit(), Silence)
     hand.now += 1
@@ -144,9 +149,7 @@ def test_probe_that_is_never_heard_of_again__the_next_is_due_in_time(
 
 
 def test_probe_was_not_sent__the_next_attempt_is_it(circuit: Circuit, hand: ClockHand) -> None:
-    opened(circuit, hand)
-    hand.now += 30
-    assert circuit.admit() is None
+    probed(circuit, hand)
     assert circuit.admit() is not None
     circuit.unsent(circuit.probe_at)
     assert circuit.admit() is None
@@ -177,9 +180,7 @@ def test_attempt_of_before_it_opened_was_not_sent__the_probe_is_not_made_earlier
 def test_probe_was_not_sent_for_so_long_that_there_is_another__that_one_stays_the_only_one(
     circuit: Circuit, hand: ClockHand
 ) -> None:
-    opened(circuit, hand)
-    hand.now += 30
-    assert circuit.admit() is None
+    probed(circuit, hand)
     admitted = circuit.probe_at
     hand.now += 31
     assert circuit.admit() is None

@@ -40,14 +40,18 @@ def demo(
         _check_parts(parts)
     from meshplane.cli.demo_play import play, play_on_account, play_on_sandbox
     from meshplane.cli.demo_tell import ACCOUNT, SANDBOX, JsonTeller, TableTeller
+    from meshplane.cli.sandbox import demand_sandbox
 
     ground = f"{ACCOUNT if account else SANDBOX} On it run: {parts}." if aws else None
     teller = JsonTeller(ground) if as_json else TableTeller(ground)
     there = None
     try:
+        if account:
+            _check_account(account, aws=aws)
+        elif aws:
+            demand_sandbox()
         with teller:
             if account:
-                _check_account(account, aws=aws)
                 there = play_on_account(teller, parts)
             elif aws:
                 there = play_on_sandbox(teller, parts)
@@ -78,8 +82,9 @@ def _check_account(account: str, *, aws: bool) -> None:
     """Makes sure that a demo in an account is meant, and can be taken away again.
 
     Raises:
-        Invalid: ACCOUNT_NOT_MEANT, PREFIX_MISSING.
+        Invalid: ACCOUNT_NOT_MEANT, PREFIX_MISSING, EXTRA_MISSING.
     """
+    from meshplane.run.aws import demand_client
     from meshplane.run.settings import read_settings
 
     settings = read_settings()
@@ -97,3 +102,4 @@ def _check_account(account: str, *, aws: bool) -> None:
             "MESHPLANE_AWS_PREFIX.",
             field="aws_prefix",
         )
+    demand_client()

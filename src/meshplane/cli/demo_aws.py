@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from meshplane.cli.demo_server import running_program
-from meshplane.kit.errors import Missing, Unavailable
+from meshplane.kit.errors import Unavailable
 from meshplane.run.environment import Variables
 
 SANDBOX_PARTS = "all"
@@ -45,30 +45,12 @@ def running_sandbox(folder: Path, parts: str) -> Iterator[Variables]:
         nowhere else.
 
     Raises:
-        Missing: it is not installed (`SANDBOX_MISSING`).
         Unavailable: it did not start (`SERVER_NOT_STARTED`).
     """
-    require_sandbox()
     command = ["sandbox", "up", "--port", "0", "--enforce-iam", "--home", str(folder / "sandbox")]
     with running_program("sandbox", command, folder):
         told = (folder / "sandbox.out").read_text("utf-8")
         yield {**_told(told), **_shut(), "MESHPLANE_AWS_PARTS": parts}
-
-
-def require_sandbox() -> None:
-    """Makes sure that the sandbox is installed.
-
-    Raises:
-        Missing: it is not (`SANDBOX_MISSING`).
-    """
-    from importlib.util import find_spec
-
-    if find_spec("moto") is None or find_spec("boto3") is None:
-        raise Missing(
-            "SANDBOX_MISSING",
-            "The sandbox is not installed: run `make setup-dev`, or `pip install '.[sandbox]'` in "
-            "the repository's folder.",
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ def play_on_sandbox(audience: Audience, parts: str) -> AwsStory:
         parts: what of the mesh runs there, as the setting `aws_parts` has it.
 
     Raises:
-        Missing: SAMPLE_ARCHIVE_MISSING; SANDBOX_MISSING, it is not installed.
+        Missing: SAMPLE_ARCHIVE_MISSING.
         Unavailable: SERVER_NOT_STARTED; COMMAND_FAILED, the account could not be prepared.
     """
     archive = NycFlights()

@@ -1,5 +1,6 @@
 """`meshplane sandbox`: AWS on this machine, for trying, and its calls that are told to fail."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,8 @@ app = typer.Typer(
     help="AWS on this machine: no account, no Docker. What it cannot show is said in the guide.",
 )
 
+# Of the extra `[sandbox]`: moto with its server, which is made with Flask.
+_ITS_EXTRA = ("boto3", "moto", "flask")
 _PORT = 4566
 _REGION = "eu-central-1"
 _SECONDS = 30
@@ -161,22 +164,29 @@ def calls(
     _show(listed, _CALLS, "No calls yet.", as_json=as_json)
 
 
-def _made(home: Path | None, port: int, *, enforce_iam: bool) -> "AwsSandbox":
-    """A sandbox that does not run yet.
+def demand_sandbox() -> None:
+    """Makes sure that the sandbox is installed.
 
     Raises:
-        Missing: SANDBOX_MISSING, what it needs is not installed.
+        Missing: SANDBOX_MISSING.
     """
-    try:
-        import moto.server  # noqa: F401
-
-        from meshplane.sandbox.server import AwsSandbox
-    except ImportError as error:
+    if any(find_spec(name) is None for name in _ITS_EXTRA):
         raise Missing(
             "SANDBOX_MISSING",
             "The sandbox is not installed: run `make setup-dev`, or `pip install '.[sandbox]'` in "
             "the repository's folder.",
-        ) from error
+        )
+
+
+def _made(home: Path | None, port: int, *, enforce_iam: bool) -> "AwsSandbox":
+    """A sandbox that does not run yet.
+
+    Raises:
+        Missing: SANDBOX_MISSING.
+    """
+    demand_sandbox()
+    from meshplane.sandbox.server import AwsSandbox
+
     return AwsSandbox(home, port, enforce_iam=enforce_iam)
 
 
