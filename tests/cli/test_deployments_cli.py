@@ -1,5 +1,6 @@
 """`meshplane deployments`: the plan is shown before anybody is asked, and nothing comes before."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,11 @@ def terminal() -> Iterator[Terminal]:
         admin = Terminal(server, "ada@mesh", "mesh-admins")
         admin.json("domains", "create", "harbour")
         admin.json("projects", "create", "tides", "--domain", "harbour")
+        give_up = time.monotonic() + 60
+        # Its set-up deploys as well: what is listed first is ours only after that.
+        while statuses(admin) != ["SUCCESS"]:
+            assert time.monotonic() < give_up, "the project is not set up"
+            time.sleep(0.1)
         yield admin
 
 
